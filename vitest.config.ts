@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests live beside the code they speak about; the big rigs (real Kubernetes, real kernel) have configs of their own in e2e/.
+export default defineConfig({
+  resolve: { conditions: ['@data-direct/source'] },
+  ssr: { resolve: { conditions: ['@data-direct/source'] } },
+  test: {
+    include: ['{crds,driver-core,kube,device-plugin,operator,scripts}/**/*.test.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+  },
+});
