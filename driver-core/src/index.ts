@@ -1,1 +1,4 @@
-export {};
+// The face of driver-core.
+export { Errno, refused } from './host/host.ts';
+export type { Answer, Clock, Device, Dmabuf, Files, Host, Pointer, Uevent } from './host/host.ts';
+export type { DmaFunction, Evidence, GpuFunction, NicFunction, Path, VerificationLevel } from './path/path.ts';
