@@ -26,6 +26,8 @@ export type KubeErrorCode =
   | 'KUBE_UNREACHABLE'
   | 'KUBE_TIMEOUT'
   | 'KUBE_BAD_ANSWER'
+  // Another replica leads, or may: stop acting.
+  | 'KUBE_LEADERSHIP_LOST'
   // Nothing of the server's: the caller stopped, a queue is full, or this process is not set up to reach a server.
   | 'KUBE_STOPPED'
   | 'KUBE_QUEUE_FULL'

@@ -27,6 +27,7 @@ export type {
 } from './api.ts';
 export type { Connection } from './connection.ts';
 export { inCluster } from './connection.ts';
+export type { ConnectOptions } from './connect.ts';
 export { connect } from './connect.ts';
 export type { Change, ReflectorHealth, ReflectorOptions } from './reflector.ts';
 export { Reflector } from './reflector.ts';
@@ -36,5 +37,5 @@ export type { Lease, LeaseHeartbeatOptions } from './lease.ts';
 export { LeaseHeartbeat, leases, microTime } from './lease.ts';
 export type { LeaderElectorOptions } from './leader-elector.ts';
 export { LeaderElector } from './leader-elector.ts';
-export type { EventRecorderOptions, Happening, Regarding } from './event-recorder.ts';
-export { EventRecorder } from './event-recorder.ts';
+export type { EventRecorderOptions, Happening, KubeEvent, Regarding } from './event-recorder.ts';
+export { EventRecorder, events } from './event-recorder.ts';
