@@ -1,0 +1,83 @@
+// Pods that ask for paths and say what they were given.
+import type { V1Pod } from '@kubernetes/client-node';
+
+import { testImage } from '../images/test-images.ts';
+import { eventually, isReady, RESOURCE, type World } from './world.ts';
+
+const namespace = 'default';
+
+export interface Given {
+  /** Names below /dev/infiniband, sorted. */
+  readonly devices: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A pod that prints its device nodes and its environment, then stays. */
+export async function createPod(
+  world: World,
+  name: string,
+  paths: number,
+  { env = {}, restartPolicy = 'Always' }: { env?: Record<string, string>; restartPolicy?: string } = {},
+): Promise<void> {
+  await world.core.createNamespacedPod({
+    namespace,
+    body: {
+      metadata: { name },
+      spec: {
+        restartPolicy,
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'main',
+            image: testImage.reference,
+            imagePullPolicy: 'Never',
+            command: ['/bin/sh', '-c', 'ls -1 /dev/infiniband; echo --; env; echo --; exec sleep 86400'],
+            env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
+            resources: { limits: { [RESOURCE]: String(paths) } },
+          },
+        ],
+      },
+    },
+  });
+}
+
+export function readPod(world: World, name: string): Promise<V1Pod> {
+  return world.core.readNamespacedPod({ namespace, name });
+}
+
+/** Waits until the pod runs and tells what it printed. */
+export async function given(world: World, name: string): Promise<Given> {
+  await eventually(
+    `pod ${name} is ready`,
+    async () => {
+      const pod = await readPod(world, name);
+      if (isReady(pod)) return true;
+      const { phase, reason, message } = pod.status ?? {};
+      throw new Error([phase, reason, message].filter(Boolean).join(' '));
+    },
+    { seconds: 60 },
+  );
+  const log = await eventually(`pod ${name} has said everything`, async () => {
+    const text = await world.core.readNamespacedPodLog({ namespace, name });
+    return text.split('--\n').length === 3 ? text : undefined;
+  });
+  const [devices = '', env = ''] = log.split('--\n');
+  return {
+    devices: devices.trim().split('\n').sort(),
+    env: Object.fromEntries(
+      env
+        .trim()
+        .split('\n')
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    ),
+  };
+}
+
+/** Deletes and waits until the pod is gone, so that its devices are free again. */
+export async function deletePod(world: World, name: string): Promise<void> {
+  await world.core.deleteNamespacedPod({ namespace, name, gracePeriodSeconds: 0 });
+  await eventually(`pod ${name} is gone`, async () => {
+    const { items } = await world.core.listNamespacedPod({ namespace });
+    return items.every((pod) => pod.metadata?.name !== name) || undefined;
+  });
+}

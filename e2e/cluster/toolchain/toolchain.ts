@@ -1,0 +1,44 @@
+// Everything the node is made of, on disk and ready to start: from the cache, or built now.
+
+import { join } from 'node:path';
+import { testImagesPart } from '../images/test-images.ts';
+import { withLock } from '../lock.ts';
+import { buildIntoCache, cacheName, cacheRoot, isCached, removeUnfinished } from './cache.ts';
+import { clientsPart } from './clients.ts';
+import { ensureDebianPackages } from './debian.ts';
+import { goParts } from './go.ts';
+import type { Part, PartName } from './parts.ts';
+import { reported, type Report } from './progress.ts';
+
+/** The directory of each part: its programs, or its image archives. */
+export type Toolchain = Readonly<Record<PartName, string>>;
+
+/** Quick ones first: what is wrong with them is told before the minutes of compiling. */
+const parts: readonly Part[] = [clientsPart, testImagesPart, ...goParts];
+const lockWaitSeconds = 45 * 60;
+
+export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
+  const root = cacheRoot(process.env);
+  const lock = {
+    file: join(root, 'lock'),
+    waitSeconds: lockWaitSeconds,
+    onWait: () => report(`another run is building into ${root}: waiting for it`),
+  };
+  return withLock(lock, async () => {
+    await ensureDebianPackages(report, signal);
+    await removeUnfinished(root);
+    const directories: Partial<Record<PartName, string>> = {};
+    for (const part of parts) directories[part.name] = await ensurePart(root, part, report, signal);
+    return directories as Toolchain;
+  });
+}
+
+async function ensurePart(root: string, part: Part, report: Report, signal?: AbortSignal): Promise<string> {
+  const name = cacheName(part.name, part.version, await part.inputs());
+  if (!(await isCached(root, name))) {
+    await reported(report, part.about, (step) =>
+      buildIntoCache(root, name, (directory) => part.build(directory, step, signal)),
+    );
+  }
+  return join(root, name);
+}
