@@ -1,0 +1,24 @@
+import { defineConfig } from 'vitest/config';
+
+import { obstacle } from './preflight.ts';
+
+// The suite on a real Kubernetes. Where it cannot run it is skipped with a line that says why; in CI that is a failure.
+const why = obstacle();
+if (why !== undefined) {
+  if (process.env['CI'] === 'true') throw new Error(`the cluster suite cannot run here: ${why}`);
+  console.log(`skipped: the cluster suite needs ${why}`);
+}
+
+export default defineConfig({
+  resolve: { conditions: ['@data-direct/source'] },
+  ssr: { resolve: { conditions: ['@data-direct/source'] } },
+  test: {
+    root: import.meta.dirname,
+    include: why === undefined ? ['suite/**/*.test.ts'] : [],
+    passWithNoTests: why !== undefined,
+    fileParallelism: false,
+    bail: 0,
+    testTimeout: 180_000,
+    hookTimeout: 1_800_000,
+  },
+});
