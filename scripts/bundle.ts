@@ -1,0 +1,129 @@
+// Bundles the three programs into one file each under build/bundle, with koffi's native modules beside them.
+// What an image looks like around them is scripts/image's matter.
+
+import { chmod, copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build, type Metafile } from 'esbuild';
+import {
+  type Architecture,
+  architectures,
+  hostArchitecture,
+  isArchitecture,
+  allArchitectures,
+} from './image/architectures.ts';
+import { BuildError } from './image/errors.ts';
+import { lockedPackage } from './image/npm.ts';
+import { licenceTexts } from './image/licences.ts';
+
+const checkout = fileURLToPath(new URL('..', import.meta.url));
+export const bundleDirectory = join(checkout, 'build/bundle');
+
+/** Bundle name → entry file. */
+export const programs = {
+  agent: 'device-plugin/src/main.ts',
+  operator: 'operator/src/main.ts',
+  'data-direct': 'driver-core/src/cli.ts',
+} as const;
+
+/** Of koffi only what `import 'koffi'` reads: its loader, and per architecture the module that is linked with glibc. */
+const koffiFiles = ['package.json', 'index.js', 'src/koffi/index.js', 'src/koffi/src/static.js', 'LICENSE.txt'];
+const koffiNativeFiles = (npmArchitecture: string): readonly string[] => [
+  'package.json',
+  'index.js',
+  `linux_${npmArchitecture}/koffi.node`,
+];
+
+/** Packages that were written for CommonJS call `require` for Node's own modules. */
+const banner =
+  "import { createRequire as createRequireOfBundle } from 'node:module';\n" +
+  'const require = createRequireOfBundle(import.meta.url);';
+
+export interface BundleOptions {
+  readonly entries: Readonly<Record<string, string>>;
+  readonly directory: string;
+  readonly architectures: readonly Architecture[];
+}
+
+export async function bundle(options: BundleOptions): Promise<void> {
+  const { directory } = options;
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  const metafile = await bundlePrograms(options.entries, directory);
+  await copyFiles(join(checkout, 'node_modules/koffi'), join(directory, 'node_modules/koffi'), koffiFiles);
+  for (const architecture of options.architectures) await addNativeModule(directory, architecture);
+  await writeFile(
+    join(directory, 'licences.txt'),
+    await licenceTexts(checkout, [...packageInputs(metafile), 'node_modules/koffi']),
+  );
+}
+
+/**
+ * Names stay as they are written and lines stay short, so that a stack trace out of somebody's log says where it
+ * happened. V8 keeps the source text in its heap: without white space it is a third smaller (measured: 1 MiB less
+ * memory); short names make it smaller still, but keeping them for stack traces then costs 3 MiB of function objects.
+ * Source maps are written for us and not shipped: reading one back costs memory in a process already in trouble.
+ */
+async function bundlePrograms(entries: Readonly<Record<string, string>>, directory: string): Promise<Metafile> {
+  const { metafile } = await build({
+    absWorkingDir: checkout,
+    entryPoints: { ...entries },
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    metafile: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    conditions: ['@data-direct/source'],
+    external: ['koffi'],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    lineLimit: 160,
+    sourcemap: 'external',
+    sourcesContent: false,
+    legalComments: 'none', // the whole licence texts are in licences.txt
+    banner: { js: banner },
+    logLevel: 'warning',
+  });
+  return metafile;
+}
+
+async function addNativeModule(directory: string, architecture: Architecture): Promise<void> {
+  const { npm } = architectures[architecture];
+  const name = `@koromix/koffi-linux-${npm}`;
+  await copyFiles(await lockedPackage(name), join(directory, 'node_modules', name), koffiNativeFiles(npm));
+}
+
+async function copyFiles(from: string, to: string, files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    const target = join(to, file);
+    await mkdir(dirname(target), { recursive: true });
+    await copyFile(join(from, file), target);
+    await chmod(target, 0o644);
+  }
+}
+
+/** Directories of the npm packages that have a file in a bundle, e.g. node_modules/pino. */
+function packageInputs(metafile: Metafile): string[] {
+  const packageDirectory = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
+  const directories = Object.keys(metafile.inputs).flatMap((input) => packageDirectory.exec(input) ?? []);
+  return [...new Set(directories)];
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { arch: { type: 'string', multiple: true } } });
+  const wanted = (values.arch ?? [hostArchitecture()]).map((word) => {
+    if (!isArchitecture(word)) throw new BuildError('ARCHITECTURE_UNKNOWN', { found: word, known: allArchitectures });
+    return word;
+  });
+  await bundle({ entries: programs, directory: bundleDirectory, architectures: wanted });
+  for (const name of Object.keys(programs)) {
+    const file = join(bundleDirectory, `${name}.mjs`);
+    const { size } = await stat(file);
+    console.log(`${relative(checkout, file).padEnd(32)} ${(size / 1024).toFixed(0).padStart(6)} KiB`);
+  }
+}
+
+if (import.meta.main) await main();

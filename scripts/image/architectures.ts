@@ -1,0 +1,36 @@
+// The two architectures we build for, and what npm, Debian and ELF call them.
+
+import { BuildError } from './errors.ts';
+
+/** The word of OCI images, Dockerfiles and Debian. */
+export type Architecture = 'amd64' | 'arm64';
+
+export interface ArchitectureFacts {
+  /** process.arch, and the last part of the names of npm's platform packages. */
+  readonly npm: string;
+  /** Debian's library directory: /lib/<triplet>. */
+  readonly triplet: string;
+  /** e_machine of an ELF file (elf.h: EM_X86_64, EM_AARCH64). */
+  readonly elfMachine: number;
+  /** The largest page a kernel of this architecture may use. Grace machines commonly run 64 KiB pages. */
+  readonly largestPage: number;
+}
+
+export const architectures: Readonly<Record<Architecture, ArchitectureFacts>> = {
+  amd64: { npm: 'x64', triplet: 'x86_64-linux-gnu', elfMachine: 62, largestPage: 0x1000 },
+  arm64: { npm: 'arm64', triplet: 'aarch64-linux-gnu', elfMachine: 183, largestPage: 0x10000 },
+};
+
+export const allArchitectures = Object.keys(architectures) as readonly Architecture[];
+
+export function isArchitecture(word: string): word is Architecture {
+  return Object.hasOwn(architectures, word);
+}
+
+/** The one of this machine. */
+export function hostArchitecture(): Architecture {
+  const host = allArchitectures.find((architecture) => architectures[architecture].npm === process.arch);
+  if (host === undefined)
+    throw new BuildError('ARCHITECTURE_UNKNOWN', { found: process.arch, known: allArchitectures });
+  return host;
+}
