@@ -17,10 +17,11 @@ const sentences = {
   WAIT_TIMED_OUT: (f: { what: string; seconds: number; last: string }) =>
     `${f.what} did not happen within ${f.seconds} s; last seen: ${f.last}`,
   PROCESS_EXITED: (f: { name: string; log: string }) => `${f.name} ended by itself; its log is ${f.log}`,
-  PROCESS_SURVIVED: (f: { pids: string }) => `processes ${f.pids} are still there after SIGKILL`,
   STILL_MOUNTED: (f: { mounts: string }) => `${f.mounts} could not be unmounted; nothing below was deleted`,
   KUBELET_ROOT_IN_USE: (f: { path: string }) =>
     `${f.path} exists and is not of this rig: another kubelet may be using it; remove it if it is a leftover`,
+  NETWORK_IN_USE: (f: { needed: string; found: string; link: string }) =>
+    `the cluster needs the addresses ${f.needed} for itself, and ${f.link} of this machine has ${f.found}: take that one away or change node/layout.ts`,
   NOT_UP: (f: { trouble: string }) =>
     `the cluster is not up (${f.trouble}): start it with "node e2e/cluster/cli.ts up"`,
   STATE_UNREADABLE: (f: { file: string; problem: string }) =>

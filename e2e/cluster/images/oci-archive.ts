@@ -141,7 +141,7 @@ async function tar(directory: string, file: string): Promise<void> {
     '--group=0',
     '--numeric-owner',
   ];
-  const names = (await readdir(directory)).sort();
+  const names = (await readdir(directory)).toSorted();
   await run('tar', ['--create', '--file', file, '--directory', directory, ...reproducible, '--', ...names], {
     timeoutMs: tarTimeoutMs,
   });

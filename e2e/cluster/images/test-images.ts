@@ -38,7 +38,7 @@ export const testImagesPart: Part = {
   version: '1',
   about: `making ${testImages.map(({ reference }) => reference).join(' and ')}`,
   async inputs() {
-    const sources = (await readdir(import.meta.dirname)).filter((name) => !name.endsWith('.test.ts')).sort();
+    const sources = (await readdir(import.meta.dirname)).filter((name) => !name.endsWith('.test.ts')).toSorted();
     const texts = sources.map((name) => readFile(join(import.meta.dirname, name), 'utf8'));
     return [process.arch, ...(await Promise.all(texts))];
   },

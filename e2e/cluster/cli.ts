@@ -1,0 +1,115 @@
+// The cluster rig by hand: node e2e/cluster/cli.ts up|down|…
+
+import { resolve } from 'node:path';
+import { attach, componentHandle, type ComponentHandle, down, status, up } from './cluster.ts';
+import { RigError } from './errors.ts';
+import { type ComponentName, componentNames } from './node/components.ts';
+import { ensureToolchain } from './toolchain/toolchain.ts';
+
+interface Command {
+  readonly usage: string;
+  readonly help: string;
+  readonly arguments: number;
+  run(args: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
+const tell = (line: string): void => console.log(line);
+
+const commands: Readonly<Record<string, Command>> = {
+  up: {
+    usage: 'up',
+    help: 'start the cluster, or take the one that runs',
+    arguments: 0,
+    async run(_args, signal) {
+      await up({ report: tell, signal });
+      tell('to use it: eval "$(node e2e/cluster/cli.ts env)"');
+    },
+  },
+  down: {
+    usage: 'down',
+    help: 'take away everything, also what a crashed run left',
+    arguments: 0,
+    run: () => down(tell),
+  },
+  status: {
+    usage: 'status',
+    help: 'say what runs; exit code 1 if the cluster cannot be used',
+    arguments: 0,
+    run: showStatus,
+  },
+  env: {
+    usage: 'env',
+    help: 'print KUBECONFIG and PATH for a shell to evaluate',
+    arguments: 0,
+    async run() {
+      const cluster = await attach();
+      tell(`export KUBECONFIG='${cluster.kubeconfig}'\nexport PATH='${cluster.clients}':"$PATH"`);
+    },
+  },
+  import: {
+    usage: 'import ARCHIVE',
+    help: 'give the node the images of an OCI archive',
+    arguments: 1,
+    async run([archive = '']) {
+      await (await attach()).importImage(resolve(archive));
+    },
+  },
+  start: componentCommand('start', (component) => component.start()),
+  stop: componentCommand('stop', (component) => component.stop()),
+  restart: componentCommand('restart', (component) => component.restart()),
+  build: {
+    usage: 'build',
+    help: 'only build and fetch what the cluster is made of',
+    arguments: 0,
+    async run(_args, signal) {
+      await ensureToolchain(tell, signal);
+    },
+  },
+};
+
+function componentCommand(verb: string, act: (component: ComponentHandle) => Promise<void>): Command {
+  return {
+    usage: `${verb} COMPONENT`,
+    help: `${verb} one of ${componentNames.join(', ')}`,
+    arguments: 1,
+    async run([name = '']) {
+      if (!isComponentName(name)) throw usageError(`there is no component "${name}"`);
+      await act(componentHandle(name));
+    },
+  };
+}
+
+async function showStatus(): Promise<void> {
+  const { trouble, components } = await status();
+  for (const { name, pid, trouble: problem } of components) {
+    tell(`${name.padEnd(24)} ${String(pid ?? '-').padStart(8)}  ${problem ?? 'ok'}`);
+  }
+  tell(trouble === undefined ? 'the cluster is up' : `the cluster cannot be used: ${trouble}`);
+  process.exitCode = trouble === undefined ? 0 : 1;
+}
+
+function isComponentName(name: string): name is ComponentName {
+  return (componentNames as readonly string[]).includes(name);
+}
+
+function usageError(problem: string): RigError {
+  const lines = Object.values(commands).map(({ usage, help }) => `  ${usage.padEnd(20)} ${help}`);
+  return new RigError('USAGE', { problem, usage: ['node e2e/cluster/cli.ts …', ...lines].join('\n') });
+}
+
+async function main([name = '', ...args]: readonly string[]): Promise<void> {
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) throw usageError(name === '' ? 'which command?' : `there is no command "${name}"`);
+  if (args.length !== command.arguments) throw usageError(`wrong number of arguments: ${command.usage}`);
+  const interrupted = new AbortController();
+  // Whatever is under way ends, clears up and fails; a second signal ends the rig at once.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(signal));
+  await command.run(args, interrupted.signal);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof RigError ? error.message : error);
+  process.exitCode = 1;
+}
