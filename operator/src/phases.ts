@@ -1,0 +1,116 @@
+// The phases of a policy: the reason of its Ready condition, what makes it, and how it is told. Facts come from rollup.ts.
+import type { Condition } from '@data-direct/crds';
+
+import { counted, listed } from './wording.ts';
+
+/** A policy's cluster in numbers and names. Excluded paths count in `total` only: they are out on purpose. */
+export interface Summary {
+  readonly acceptance: { readonly reason: 'Accepted' | 'Conflict' | 'Invalid'; readonly message: string };
+  readonly selected: number;
+  /** Nodes whose agent is silent: nothing is known of their paths. */
+  readonly silent: readonly string[];
+  /** Nodes whose agent has not taken over what the policy says now. */
+  readonly pending: readonly string[];
+  /** Nodes with paths of the policy. */
+  readonly equipped: number;
+  readonly degradedNodes: number;
+  readonly total: number;
+  readonly wanted: number;
+  readonly ready: number;
+  readonly usable: number;
+  /** What is not as it should be, as clauses; most paths first. */
+  readonly faults: readonly string[];
+}
+
+interface Phase {
+  readonly phase: string;
+  readonly ready: Condition['status'];
+  readonly event: 'Normal' | 'Warning';
+  readonly holds: (summary: Summary) => boolean;
+  readonly message: (summary: Summary) => string;
+}
+
+/** The first that holds is the phase; the order is that in which a person would mend. */
+const phases: readonly Phase[] = [
+  {
+    phase: 'Invalid',
+    ready: 'False',
+    event: 'Warning',
+    holds: ({ acceptance }) => acceptance.reason === 'Invalid',
+    message: ({ acceptance }) => acceptance.message,
+  },
+  {
+    phase: 'Conflict',
+    ready: 'False',
+    event: 'Warning',
+    holds: ({ acceptance }) => acceptance.reason === 'Conflict',
+    message: ({ acceptance }) => acceptance.message,
+  },
+  {
+    phase: 'NoNodes',
+    ready: 'False',
+    event: 'Warning',
+    holds: ({ selected }) => selected === 0,
+    message: () => 'no node matches spec.nodeSelector',
+  },
+  {
+    phase: 'NotReporting',
+    ready: 'Unknown',
+    event: 'Warning',
+    holds: ({ selected, silent }) => silent.length === selected,
+    message: ({ silent }) => silenceOf(silent),
+  },
+  {
+    phase: 'Starting',
+    ready: 'False',
+    event: 'Normal',
+    holds: ({ total, pending }) => total === 0 && pending.length > 0,
+    message: ({ pending }) => `waiting for the agent on ${counted(pending.length, 'node')}: ${listed(pending)}`,
+  },
+  {
+    phase: 'NoPaths',
+    ready: 'False',
+    event: 'Warning',
+    holds: ({ total }) => total === 0,
+    message: ({ selected }) => `spec.nics selects no NIC on ${counted(selected, 'node')}`,
+  },
+  {
+    phase: 'AllPathsReady',
+    ready: 'True',
+    event: 'Normal',
+    holds: ({ wanted, ready, degradedNodes, silent }) =>
+      wanted > 0 && ready === wanted && degradedNodes === 0 && silent.length === 0,
+    message: story,
+  },
+  {
+    phase: 'Unavailable',
+    ready: 'False',
+    event: 'Warning',
+    holds: ({ usable }) => usable === 0,
+    message: story,
+  },
+];
+
+/** None of the above: some paths do not do what the policy asks, or some nodes are not heard of. */
+const degraded: Phase = { phase: 'Degraded', ready: 'False', event: 'Warning', holds: () => true, message: story };
+
+export function phaseOf(summary: Summary): Phase {
+  return phases.find(({ holds }) => holds(summary)) ?? degraded;
+}
+
+/** How loud a change to this phase is told. */
+export function eventTypeOf(phase: string): 'Normal' | 'Warning' {
+  return (phases.find((row) => row.phase === phase) ?? degraded).event;
+}
+
+function story({ ready, total, equipped, faults, silent }: Summary): string {
+  return [
+    `${ready} of ${counted(total, 'path')} ready on ${counted(equipped, 'node')}`,
+    ...faults,
+    ...(silent.length > 0 ? [silenceOf(silent)] : []),
+  ].join('; ');
+}
+
+function silenceOf(silent: readonly string[]): string {
+  return `no agent reports on ${counted(silent.length, 'node')}: ${listed(silent)}`;
+}

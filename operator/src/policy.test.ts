@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+
+import type { PolicyObject } from './objects.ts';
+import { readPolicies } from './policy.ts';
+import { policyOf, specOf } from './testing.ts';
+
+function problemOf(spec: unknown): string | undefined {
+  return readPolicies([{ ...policyOf('gb300'), spec } as PolicyObject])[0]?.problem;
+}
+
+test('policies are served oldest first, and by name among equals', () => {
+  const names = readPolicies([policyOf('b', {}, 1), policyOf('young'), policyOf('a', {}, 1)]).map(({ name }) => name);
+  expect(names).toEqual(['a', 'b', 'young']);
+});
+
+test.each([
+  [undefined, 'spec.resourceName: expected a DNS label'],
+  ['text', 'spec.resourceName: expected a DNS label'],
+  [{ ...specOf('No Good') }, 'spec.resourceName: expected a DNS label'],
+  [{ ...specOf('path'), nics: undefined }, 'spec.nics: expected an object'],
+  [{ ...specOf('path'), nics: { pciAddresses: 'all' } }, 'spec.nics.pciAddresses: expected a list of strings'],
+  [{ ...specOf('path'), nics: { ibDevices: [7] } }, 'spec.nics.ibDevices: expected a list of strings'],
+  [{ ...specOf('path'), nodeSelector: [] }, 'spec.nodeSelector: expected an object'],
+  [
+    { ...specOf('path'), nodeSelector: { matchLabels: { a: 1 } } },
+    'spec.nodeSelector.matchLabels: expected a map of strings',
+  ],
+  [
+    { ...specOf('path'), nodeSelector: { matchExpressions: [null] } },
+    'spec.nodeSelector.matchExpressions: expected a list of {key, operator, values}',
+  ],
+  [{ ...specOf('path'), exclude: { node: 'a' } }, 'spec.exclude: expected a list of {node, nic, reason}'],
+  [{ ...specOf('path'), environment: null }, 'spec.environment: expected an object'],
+  [{ ...specOf('path'), environment: { extra: { A: 1 } } }, 'spec.environment.extra: expected a map of strings'],
+])('a spec of another shape is a problem that names the field: %j', (spec, problem) => {
+  expect(problemOf(spec)).toContain(problem);
+});
+
+test('several problems are told at once', () => {
+  expect(problemOf({ ...specOf('path'), nics: 1, exclude: 2 })).toBe(
+    'spec.nics: expected an object; spec.exclude: expected a list of {node, nic, reason}',
+  );
+});
+
+test.each([
+  ['NCCL_IB_DATA_DIRECT', 'set by spec.environment.nccl'],
+  ['UCX_IB_DIRECT_NIC', 'set by spec.environment.ucx'],
+  ['NVSHMEM_DISABLE_DATA_DIRECT', 'set by spec.environment.nvshmem'],
+  ['NCCL_IB_HCA', 'set by spec.environment.scopeHca'],
+  ['PCIDEVICE_DATADIRECT_DEV_PATH', 'always tells the container its paths'],
+])('environment.extra may not set %s, which the agent sets', (name, why) => {
+  const { environment } = specOf('path');
+  const problem = problemOf(
+    specOf('path', { environment: { ...environment, extra: { [name]: '1', NCCL_DEBUG: 'INFO' } } }),
+  );
+  expect(problem).toContain(`spec.environment.extra.${name}: `);
+  expect(problem).toContain(why);
+});
+
+test('who switches our variable off may set it', () => {
+  const { environment } = specOf('path');
+  const extra = { NCCL_IB_DATA_DIRECT: '1' };
+  expect(problemOf(specOf('path', { environment: { ...environment, nccl: false, extra } }))).toBeUndefined();
+});
+
+test('a policy cannot select nodes by the label that it sets itself', () => {
+  expect(problemOf(specOf('path', { nodeSelector: { matchLabels: { 'datadirect.dev/path': 'ready' } } }))).toContain(
+    'spec.nodeSelector: datadirect.dev/path is what this policy labels nodes with',
+  );
+});
