@@ -1,0 +1,149 @@
+{{- define "data-direct.name" -}}
+{{ default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* At most 50 characters: a suffix such as -operator, and what Kubernetes appends to names of pods, must fit in 63. */ -}}
+{{- define "data-direct.fullname" -}}
+{{- $name := include "data-direct.name" . -}}
+{{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{ default $both .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "data-direct.image" -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+
+{{- define "data-direct.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "data-direct.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "data-direct.labels" -}}
+{{ include "data-direct.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: data-direct
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- /*
+Labels of pods: nothing that changes with each chart. An agent that restarts for a label would leave its node without paths meanwhile.
+The argument has root and component.
+*/ -}}
+{{- define "data-direct.podLabels" -}}
+{{ include "data-direct.selectorLabels" .root }}
+app.kubernetes.io/component: {{ .component }}
+{{- with (get .root.Values .component).podLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* A changed configuration is read by new pods only. */ -}}
+{{- define "data-direct.podAnnotations" -}}
+checksum/config: {{ include (printf "data-direct.%sConfig" .component) .root | sha256sum }}
+{{- with (get .root.Values .component).podAnnotations }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Where pods run; the argument is their values: agent or operator. */ -}}
+{{- define "data-direct.placement" -}}
+nodeSelector:
+  {{- merge (dict "kubernetes.io/os" "linux") .nodeSelector | toYaml | nindent 2 }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "data-direct.agentConfig" -}}
+{{- $config := dict "logLevel" .Values.logLevel "rescanSeconds" .Values.agent.rescanSeconds }}
+{{- if .Values.virtualHost.fixture }}
+{{- $_ := set $config "virtualHost" (dict "fixture" .Values.virtualHost.fixture) }}
+{{- else }}
+{{- $_ := set $config "hostRoots" (dict "sysfs" "/host/sys" "proc" "/host/proc/1" "dev" "/host/dev") }}
+{{- end }}
+{{- toPrettyJson $config }}
+{{- end }}
+
+{{- define "data-direct.operatorConfig" -}}
+{{ dict "logLevel" .Values.logLevel "lease" (dict "name" (printf "%s-operator" (include "data-direct.fullname" .))) | toPrettyJson }}
+{{- end }}
+
+{{- /* The operator's container, and that of the Job which runs its program at the end. */ -}}
+{{- define "data-direct.operatorSecurityContext" -}}
+# Speaks to the API server and to nothing else.
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "data-direct.podEnv" -}}
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- end }}
+
+{{- /* The right to write Events about cluster-scoped objects, which the API server wants in the namespace default. */ -}}
+{{- define "data-direct.eventWriter" -}}
+{{- $name := printf "%s-%s-events" (include "data-direct.fullname" .root) .component -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  namespace: default
+  labels:
+    {{- include "data-direct.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+rules:
+  # Transitions, for kubectl describe. A repetition is counted in the Event that is there.
+  - apiGroups: [events.k8s.io]
+    resources: [events]
+    verbs: [create, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: default
+  labels:
+    {{- include "data-direct.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ $name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "data-direct.fullname" .root }}-{{ .component }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}
+
+{{- /* What the retire Job stands on: made before it (weight 1), gone after it whether or not it succeeded. */ -}}
+{{- define "data-direct.retireMetadata" -}}
+labels:
+  {{- include "data-direct.labels" . | nindent 2 }}
+  app.kubernetes.io/component: retire
+annotations:
+  helm.sh/hook: pre-delete
+  helm.sh/hook-weight: '0'
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
+{{- end }}
