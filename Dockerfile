@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The image: two layers of files that scripts/image/rootfs.ts has laid out; nothing is run while it is built.
 # `make image` reads this very file (scripts/image/dockerfile.ts) and writes the OCI archives without an engine.
 # With one: node scripts/image/rootfs.ts && buildah build --platform=linux/amd64,linux/arm64 --manifest data-direct .

@@ -6,14 +6,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, type Metafile } from 'esbuild';
-import {
-  type Architecture,
-  architectures,
-  hostArchitecture,
-  isArchitecture,
-  allArchitectures,
-} from './image/architectures.ts';
-import { BuildError } from './image/errors.ts';
+import { type Architecture, architectures, hostArchitecture, parseArchitectures } from './image/architectures.ts';
+import { runToEnd } from './image/errors.ts';
 import { lockedPackage } from './image/npm.ts';
 import { licenceTexts } from './image/licences.ts';
 
@@ -114,10 +108,7 @@ function packageInputs(metafile: Metafile): string[] {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { arch: { type: 'string', multiple: true } } });
-  const wanted = (values.arch ?? [hostArchitecture()]).map((word) => {
-    if (!isArchitecture(word)) throw new BuildError('ARCHITECTURE_UNKNOWN', { found: word, known: allArchitectures });
-    return word;
-  });
+  const wanted = values.arch === undefined ? [hostArchitecture()] : parseArchitectures(values.arch);
   await bundle({ entries: programs, directory: bundleDirectory, architectures: wanted });
   for (const name of Object.keys(programs)) {
     const file = join(bundleDirectory, `${name}.mjs`);
@@ -126,4 +117,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await runToEnd(main);

@@ -12,19 +12,29 @@ export interface ArchitectureFacts {
   readonly triplet: string;
   /** e_machine of an ELF file (elf.h: EM_X86_64, EM_AARCH64). */
   readonly elfMachine: number;
+  /** QEMU's word. */
+  readonly qemu: string;
   /** The largest page a kernel of this architecture may use. Grace machines commonly run 64 KiB pages. */
   readonly largestPage: number;
 }
 
+/** Every architecture has kernels with pages of this size. */
+export const smallestPage = 0x1000;
+
 export const architectures: Readonly<Record<Architecture, ArchitectureFacts>> = {
-  amd64: { npm: 'x64', triplet: 'x86_64-linux-gnu', elfMachine: 62, largestPage: 0x1000 },
-  arm64: { npm: 'arm64', triplet: 'aarch64-linux-gnu', elfMachine: 183, largestPage: 0x10000 },
+  amd64: { npm: 'x64', triplet: 'x86_64-linux-gnu', elfMachine: 62, qemu: 'x86_64', largestPage: smallestPage },
+  arm64: { npm: 'arm64', triplet: 'aarch64-linux-gnu', elfMachine: 183, qemu: 'aarch64', largestPage: 0x10000 },
 };
 
 export const allArchitectures = Object.keys(architectures) as readonly Architecture[];
 
-export function isArchitecture(word: string): word is Architecture {
-  return Object.hasOwn(architectures, word);
+/** Words of a command line. */
+export function parseArchitectures(words: readonly string[]): Architecture[] {
+  return words.map((word) => {
+    const found = allArchitectures.find((architecture) => architecture === word);
+    if (found === undefined) throw new BuildError('ARCHITECTURE_UNKNOWN', { found: word, known: allArchitectures });
+    return found;
+  });
 }
 
 /** The one of this machine. */

@@ -21,7 +21,6 @@ const sentences = {
   DOCKERFILE_UNSUPPORTED: (f: { line: string; problem: string }) => `Dockerfile line "${f.line}": ${f.problem}`,
   START_FAILED: (f: { image: string; command: string; expected: string; found: string }) =>
     `${f.image}: ${f.command} was expected to print ${f.expected}, it printed:\n${f.found}`,
-  USAGE: (f: { problem: string }) => f.problem,
 } as const;
 
 type Sentences = typeof sentences;
@@ -37,5 +36,16 @@ export class BuildError<C extends BuildErrorCode = BuildErrorCode> extends Error
     this.name = 'BuildError';
     this.code = code;
     this.fields = fields;
+  }
+}
+
+/** A failure we foresaw is its sentence; any other keeps its stack. */
+export async function runToEnd(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    console.error(`${error.code}: ${error.message}`);
+    process.exitCode = 1;
   }
 }

@@ -127,7 +127,7 @@ async function writeLayer(layout: string, directory: string): Promise<{ descript
     // The directory itself is left out: the mode of a temporary directory must not become the mode of the image's /.
     await tar(directory, archive, (await readdir(directory)).toSorted());
     const diffId = await digestOf(archive);
-    await pipeline(createReadStream(archive), createGzip({ level: 9 }), createWriteStream(compressed));
+    await pipeline(createReadStream(archive), createGzip(), createWriteStream(compressed));
     const digest = await digestOf(compressed);
     const { size } = await stat(compressed);
     await rename(compressed, join(blobs(layout), hex(digest)));

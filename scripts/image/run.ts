@@ -10,6 +10,8 @@ const outputLimitBytes = 64 * 1024 * 1024;
 
 export interface RunOptions {
   readonly cwd?: string;
+  /** Instead of this process's environment. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** Resolves to what the command wrote to its standard output. */
