@@ -2,19 +2,12 @@
 // JavaScript generator and comes from Maven Central, cached outside of the checkout (docs: google-protobuf 3.21.4 runs its output).
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { writeOrCheck } from './generated-files.ts';
 
 const room = fileURLToPath(new URL('..', import.meta.url));
 const sources = join(room, 'proto');
@@ -109,28 +102,4 @@ function inStrictMode(code: string): string {
   return code.replace(search, 'var global = globalThis;');
 }
 
-function differing(files: Map<string, string>): string[] {
-  const present = existsSync(generated) ? readdirSync(generated) : [];
-  const changed = [...files].filter(
-    ([name, text]) => !present.includes(name) || readFileSync(join(generated, name), 'utf8') !== text,
-  );
-  return [...changed.map(([name]) => name), ...present.filter((name) => !files.has(name))];
-}
-
-const files = generate();
-const different = differing(files);
-if (process.argv.includes('--check')) {
-  if (different.length > 0) {
-    console.error(
-      `device-plugin/src/kubelet/generated differs from device-plugin/proto: ${different.join(', ')}; run make generate`,
-    );
-    process.exitCode = 1;
-  }
-} else {
-  rmSync(generated, { recursive: true, force: true });
-  mkdirSync(generated, { recursive: true });
-  for (const [name, text] of files) writeFileSync(join(generated, name), text);
-  console.log(
-    `device-plugin/src/kubelet/generated: ${different.length === 0 ? 'unchanged' : `changed ${different.join(', ')}`}`,
-  );
-}
+writeOrCheck(generated, generate(), 'device-plugin/proto');

@@ -1,0 +1,47 @@
+// Allocate: from device ids to what a container is given. Pure; a device id is only ever looked up, never made into a path.
+import { extendedResource } from '@data-direct/crds';
+import type { Path } from '@data-direct/driver-core';
+
+import { AgentError } from '../errors.ts';
+import type { ContainerAllocation } from '../kubelet/protocol.ts';
+import type { Device, Pool } from '../pool.ts';
+import { deviceSpecs } from './device-specs.ts';
+import { environment } from './environment.ts';
+
+export interface AllocationContext {
+  /** Every path of the node. */
+  readonly node: readonly Path[];
+  /** The node's /dev, or a virtual host's. */
+  readonly deviceDir: string;
+}
+
+/** Throws DEVICE_UNKNOWN, DEVICE_REPEATED or DEVICE_UNHEALTHY, each naming the id. */
+export function allocate(
+  pool: Pool,
+  ids: readonly string[],
+  { node, deviceDir }: AllocationContext,
+): ContainerAllocation {
+  const { resource } = pool;
+  const devices = ids.map((id, index) => deviceFor(pool, id, ids.indexOf(id) < index));
+  const paths = [...new Set(devices.map((device) => device.path))];
+  return {
+    // The GPUs are not known here: the kubelet does not say which pod it allocates for.
+    envs: environment({ resource, paths, gpus: undefined }, node),
+    devices: deviceSpecs(resource, paths, deviceDir),
+  };
+}
+
+function deviceFor(pool: Pool, id: string, isRepeated: boolean): Device {
+  const resource = extendedResource(pool.resource.name);
+  const shown = JSON.stringify(id.slice(0, 100)); // a hostile id may hold anything
+  const device = pool.devices.find((known) => known.id === id);
+  if (!device) throw new AgentError('DEVICE_UNKNOWN', `${resource} has no device ${shown}`, { id });
+  if (isRepeated) throw new AgentError('DEVICE_REPEATED', `device ${shown} of ${resource} was asked for twice`, { id });
+  if (!device.healthy)
+    throw new AgentError(
+      'DEVICE_UNHEALTHY',
+      `device ${shown} of ${resource} is unhealthy: ${device.path.reason}, ${device.path.message}`,
+      { id },
+    );
+  return device;
+}

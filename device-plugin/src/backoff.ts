@@ -1,0 +1,27 @@
+// How long to wait before another try: doubling, with jitter so that the plug-ins of a node (and nodes of a cluster) do not march in step.
+
+export interface BackoffOptions {
+  readonly firstMs: number;
+  readonly maxMs: number;
+}
+
+export class Backoff {
+  readonly #options: BackoffOptions;
+  #next: number;
+
+  constructor(options: BackoffOptions) {
+    this.#options = options;
+    this.#next = options.firstMs;
+  }
+
+  /** Milliseconds to wait now; the following answer is twice as long. */
+  delay(): number {
+    const delay = this.#next * (0.5 + Math.random() / 2);
+    this.#next = Math.min(this.#next * 2, this.#options.maxMs);
+    return delay;
+  }
+
+  reset(): void {
+    this.#next = this.#options.firstMs;
+  }
+}

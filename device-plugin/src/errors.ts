@@ -1,0 +1,36 @@
+// The errors of this room: a stable code, the fields it is about, one sentence that names what, where and what to do.
+
+export type AgentErrorCode =
+  // What a person wrote has to be changed.
+  | 'CONFIG_INVALID'
+  | 'SPEC_INVALID'
+  // What the kubelet asked for cannot be given.
+  | 'DEVICE_UNKNOWN'
+  | 'DEVICE_REPEATED'
+  | 'DEVICE_UNHEALTHY'
+  // The node's surroundings: tried again.
+  | 'KUBELET_REGISTER_FAILED'
+  | 'KUBELET_STREAM_MISSING'
+  | 'KUBELET_UNREACHABLE'
+  | 'SOCKET_NOT_BOUND'
+  // Files of the agent's own.
+  | 'CHECKPOINT_DAMAGED'
+  | 'VIRTUAL_DEVICE_NOT_MADE';
+
+export class AgentError extends Error {
+  readonly code: AgentErrorCode;
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(code: AgentErrorCode, sentence: string, fields: Record<string, unknown> = {}, cause?: unknown) {
+    super(sentence, cause === undefined ? {} : { cause });
+    this.name = 'AgentError';
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+/** One sentence of any thrown thing, with what lies behind it. */
+export function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${sentenceOf(error.cause)}`;
+}

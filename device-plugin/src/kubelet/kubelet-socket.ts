@@ -1,0 +1,69 @@
+// Sees kubelet.sock come and go. A kubelet that starts empties the directory and binds the socket anew: another file is another kubelet.
+import { type FSWatcher, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+
+import { orAborted } from '../delay.ts';
+
+export class KubeletSocket {
+  /** Where plug-ins and kubelet keep their sockets. */
+  readonly directory: string;
+  readonly path: string;
+  #watcher: FSWatcher | undefined;
+  /** The kubelet that is there now, if any: aborted when it is gone or another one has taken its place. */
+  #life: { identity: string; over: AbortController } | undefined;
+  #arrived = Promise.withResolvers<void>();
+
+  constructor(directory: string) {
+    this.directory = directory;
+    this.path = join(directory, 'kubelet.sock');
+    this.look();
+  }
+
+  /**
+   * Looks at the truth again. inotify calls this within a millisecond; the agent's rounds call it too, for a watch that could not be
+   * set up yet (the directory is the kubelet's, and may come later) or that missed something.
+   */
+  look(): void {
+    this.#watcher ??= this.#watch();
+    const identity = identityOf(this.path);
+    if (identity === this.#life?.identity) return;
+    this.#life?.over.abort();
+    this.#life = identity === undefined ? undefined : { identity, over: new AbortController() };
+    if (this.#life === undefined) return;
+    this.#arrived.resolve();
+    this.#arrived = Promise.withResolvers();
+  }
+
+  /** Waits for a kubelet; its signal aborts when that kubelet is gone. Undefined when `stop` aborts first. */
+  async arrival(stop: AbortSignal): Promise<AbortSignal | undefined> {
+    while (!stop.aborted) {
+      if (this.#life) return this.#life.over.signal;
+      await orAborted(this.#arrived.promise, stop);
+    }
+    return undefined;
+  }
+
+  close(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+
+  #watch(): FSWatcher | undefined {
+    try {
+      const watcher = watch(this.directory, () => this.look());
+      watcher.on('error', () => {
+        watcher.close();
+        this.#watcher = undefined; // the next look sets up another
+      });
+      return watcher;
+    } catch {
+      return undefined; // ENOENT, or no inotify instance left: rounds look instead
+    }
+  }
+}
+
+/** Inode numbers are used again at once on some file systems; the change time tells such files apart. */
+function identityOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat && `${stat.ino}:${stat.ctimeNs}`;
+}

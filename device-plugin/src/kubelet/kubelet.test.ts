@@ -1,0 +1,185 @@
+// The plug-in side of the kubelet's protocol against a virtual kubelet: real gRPC over real unix sockets.
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import grpc from '@grpc/grpc-js';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { assignment, resource, tray } from '../test-support.ts';
+import { Kubelet, type KubeletEvents } from './kubelet.ts';
+import { VirtualKubelet } from './virtual/kubelet.ts';
+
+const PATH = 'datadirect.dev/path';
+let directory: string;
+let kubelet: VirtualKubelet;
+let plugin: Kubelet;
+/** Errors of registrations that ended, and who wants to hear of the next. */
+let lost: unknown[];
+let onLost: (error: unknown) => void;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'kubelet-'));
+  kubelet = new VirtualKubelet(directory);
+  await kubelet.start();
+  lost = [];
+  onLost = () => {};
+  const events: KubeletEvents = {
+    registered: () => {},
+    lost: (_resource, error) => {
+      lost.push(error);
+      onLost(error);
+    },
+    allocated: () => {},
+  };
+  plugin = new Kubelet({ directory: kubelet.plugins, deviceDir: '/dev', events });
+});
+
+afterEach(async () => {
+  await plugin.close();
+  kubelet.stop();
+  rmSync(directory, { recursive: true });
+});
+
+const ids = tray().map((path) => path.id);
+const sees = (healthy: readonly string[]) => (): boolean =>
+  JSON.stringify(kubelet.healthy(PATH)) === JSON.stringify(healthy);
+
+test('a resource is registered with its healthy devices', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  expect(kubelet.resource(PATH)?.options).toEqual({ preStartRequired: false, getPreferredAllocationAvailable: true });
+  expect(plugin.isRegistered('path')).toBe(true);
+});
+
+test('the socket is for the kubelet alone', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  expect(statSync(join(kubelet.plugins, 'datadirect.dev_path.sock')).mode & 0o777).toBe(0o600);
+});
+
+test('a device becomes unhealthy for the kubelet and comes back', async () => {
+  const [first, ...others] = ids;
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  await plugin.advertise(assignment({ paths: tray({ 0: 'PortDown' }) }));
+  await kubelet.until('three paths', sees(others));
+  expect(kubelet.resource(PATH)?.devices).toContainEqual({ id: first, healthy: false });
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths again', sees(ids));
+});
+
+test('a resource is registered again after the kubelet has restarted', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  await kubelet.restart();
+  await kubelet.until('four paths again', sees(ids));
+  expect(kubelet.registrations).toHaveLength(2);
+  expect(lost).toEqual([undefined]);
+});
+
+test('a resource is registered again after its stream broke while the kubelet stayed', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  kubelet.breakStream(PATH);
+  await kubelet.until('the stream broken', sees([]));
+  await kubelet.until('four paths again', sees(ids));
+  expect(lost).toMatchObject([{ code: 'KUBELET_STREAM_MISSING' }]);
+});
+
+test('a Register that hangs in a kubelet which is then replaced does not keep the new one waiting', async () => {
+  const called = Promise.withResolvers<void>();
+  kubelet.onRegister = () => {
+    called.resolve();
+    return new Promise(() => {});
+  };
+  await plugin.advertise(assignment());
+  await called.promise;
+  kubelet.onRegister = () => Promise.resolve();
+  await kubelet.restart();
+  await kubelet.until('four paths', sees(ids));
+});
+
+test('a kubelet that refuses is asked again', async () => {
+  kubelet.refuse = 'not now';
+  const refused = new Promise((resolve) => (onLost = resolve));
+  await plugin.advertise(assignment());
+  expect(await refused).toMatchObject({ code: 'KUBELET_REGISTER_FAILED', cause: { details: 'Error: not now' } });
+  kubelet.refuse = undefined;
+  await kubelet.until('four paths', sees(ids));
+});
+
+test('an agent that starts before the kubelet waits for it', async () => {
+  kubelet.stop();
+  await plugin.advertise(assignment());
+  await kubelet.start();
+  await kubelet.until('four paths', sees(ids));
+});
+
+test('an agent that starts before the kubelet has made its directory waits for it', async () => {
+  const later = new VirtualKubelet(join(directory, 'later'));
+  const events: KubeletEvents = { registered: () => {}, lost: () => {}, allocated: () => {} };
+  const early = new Kubelet({ directory: later.plugins, deviceDir: '/dev', events });
+  await early.advertise(assignment());
+  await later.start();
+  await early.advertise(assignment()); // the next round looks
+  await later.until('four paths', () => later.healthy(PATH).length === 4);
+  await early.close();
+  later.stop();
+});
+
+test('the socket of a killed agent is in nobody’s way', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const killed = createServer().listen(join(kubelet.plugins, 'datadirect.dev_path.sock'), resolve);
+  await promise;
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  killed.close();
+});
+
+test('a resource that is gone is emptied before its NICs appear in another', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  await plugin.advertise(assignment({ resources: [resource({ name: 'other' })] }));
+  expect(kubelet.resource(PATH)).toMatchObject({ devices: [], isConnected: false });
+  await kubelet.until('the other resource', () => kubelet.healthy('datadirect.dev/other').length === 4);
+});
+
+test('an agent that leaves withdraws nothing', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  await plugin.close();
+  await kubelet.until('the stream ended', () => kubelet.resource(PATH)?.isConnected === false);
+  expect(kubelet.resource(PATH)?.devices).toHaveLength(4);
+});
+
+test('a container gets the device nodes and the environment of its paths', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  const allocation = await kubelet.allocate(PATH, ids.slice(0, 2));
+  expect(allocation.devices).toEqual([
+    { containerPath: '/dev/infiniband/uverbs0', hostPath: '/dev/infiniband/uverbs0', permissions: 'rw' },
+    { containerPath: '/dev/infiniband/uverbs1', hostPath: '/dev/infiniband/uverbs1', permissions: 'rw' },
+  ]);
+  expect(allocation.envs).toMatchObject({ NCCL_IB_DATA_DIRECT: '0', NCCL_IB_HCA: '=mlx5_0,mlx5_1' });
+});
+
+test.each([
+  ['unknown', ['0000:ff:00.0'], grpc.status.INVALID_ARGUMENT, '0000:ff:00.0'],
+  ['hostile', ['../../../../etc/passwd'], grpc.status.INVALID_ARGUMENT, '../../../../etc/passwd'],
+  ['repeated', ['0001:03:00.0', '0001:03:00.0'], grpc.status.INVALID_ARGUMENT, '0001:03:00.0'],
+  ['unhealthy', ['0000:03:00.0'], grpc.status.FAILED_PRECONDITION, '0000:03:00.0'],
+])('an %s id is refused by its name', async (_kind, asked, code, named) => {
+  await plugin.advertise(assignment({ paths: tray({ 0: 'PortDown' }) }));
+  await kubelet.until('three paths', sees(ids.slice(1)));
+  const refusal = kubelet.allocate(PATH, asked);
+  await expect(refusal).rejects.toMatchObject({ code });
+  await expect(refusal).rejects.toThrow(named);
+});
+
+test('preferred ids are a choice among the free ones', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  expect(await kubelet.prefer(PATH, ids, 2, ids.slice(3))).toEqual([ids[3], ids[0]]);
+});

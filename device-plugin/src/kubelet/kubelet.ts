@@ -1,0 +1,138 @@
+// The kubelet as the agent sees it: told of pools, it keeps one registration for each and answers what the kubelet asks about them.
+import { extendedResource } from '@data-direct/crds';
+
+import { allocate, type AllocationContext } from '../allocation/allocate.ts';
+import { preferred } from '../allocation/preferred.ts';
+import type { Assignment, Device, Pool } from '../pool.ts';
+import { KubeletSocket } from './kubelet-socket.ts';
+import type { PluginService } from './plugin-server.ts';
+import type { AdvertisedDevice, ContainerAllocation } from './protocol.ts';
+import { Registration } from './registration.ts';
+
+/** Told as it happens; resources by their name in the policy. None may throw. */
+export interface KubeletEvents {
+  registered(resource: string): void;
+  lost(resource: string, error: unknown): void;
+  /** One Allocate call for one container; `error` is what the kubelet got instead of devices. */
+  allocated(resource: string, ids: readonly string[], seconds: number, error: unknown): void;
+}
+
+export interface KubeletOptions {
+  /** Such as /var/lib/kubelet/device-plugins. */
+  readonly directory: string;
+  /** The node's /dev, or a virtual host's. */
+  readonly deviceDir: string;
+  readonly events: KubeletEvents;
+}
+
+interface Plugin {
+  pool: Pool;
+  isRegistered: boolean;
+  readonly registration: Registration;
+}
+
+export class Kubelet {
+  readonly #socket: KubeletSocket;
+  readonly #options: KubeletOptions;
+  readonly #plugins = new Map<string, Plugin>();
+  #node: AllocationContext['node'] = [];
+
+  constructor(options: KubeletOptions) {
+    this.#options = options;
+    this.#socket = new KubeletSocket(options.directory);
+  }
+
+  /** Makes the kubelet know these pools and no others. A resource that is gone is emptied before its NICs appear in another. */
+  async advertise({ pools, paths }: Assignment): Promise<void> {
+    this.#socket.look();
+    this.#node = paths;
+    const gone = [...this.#plugins.keys()].filter((name) => !pools.some((pool) => pool.resource.name === name));
+    for (const pool of pools) this.#refresh(pool);
+    await Promise.all(gone.map((name) => this.#withdraw(name)));
+    for (const pool of pools) if (!this.#plugins.has(pool.resource.name)) this.#start(pool);
+  }
+
+  /** Whether the kubelet follows the list of this resource now. */
+  isRegistered(resource: string): boolean {
+    return this.#plugins.get(resource)?.isRegistered ?? false;
+  }
+
+  /** Leaves without withdrawing anything: running pods keep their devices, and the next agent takes over. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#plugins.values()].map((plugin) => plugin.registration.close()));
+    this.#socket.close();
+  }
+
+  #start(pool: Pool): void {
+    const { name } = pool.resource;
+    const { events } = this.#options;
+    const registration = new Registration(extendedResource(name), this.#serviceOf(name), this.#socket, {
+      registered: () => {
+        this.#mark(name, true);
+        events.registered(name);
+      },
+      lost: (_resource, error) => {
+        this.#mark(name, false);
+        events.lost(name, error);
+      },
+    });
+    this.#plugins.set(name, { pool, isRegistered: false, registration });
+  }
+
+  #refresh(pool: Pool): void {
+    const plugin = this.#plugins.get(pool.resource.name);
+    if (!plugin) return;
+    const before = JSON.stringify(advertised(plugin.pool));
+    plugin.pool = pool;
+    if (JSON.stringify(advertised(pool)) !== before) plugin.registration.update();
+  }
+
+  async #withdraw(name: string): Promise<void> {
+    const plugin = this.#plugins.get(name);
+    if (!plugin) return;
+    plugin.pool = { ...plugin.pool, paths: [], devices: [] };
+    plugin.registration.update();
+    await plugin.registration.close();
+    this.#plugins.delete(name);
+  }
+
+  #mark(name: string, isRegistered: boolean): void {
+    const plugin = this.#plugins.get(name);
+    if (plugin) plugin.isRegistered = isRegistered;
+  }
+
+  /** Answers from the pool as it is when the kubelet asks. */
+  #serviceOf(name: string): PluginService {
+    const pool = (): Pool => {
+      const plugin = this.#plugins.get(name);
+      if (!plugin) throw new TypeError(`no plug-in named ${name}`);
+      return plugin.pool;
+    };
+    return {
+      devices: () => advertised(pool()),
+      prefer: (request) => preferred(pool(), request),
+      allocate: (ids) => this.#allocate(pool(), ids),
+    };
+  }
+
+  #allocate(pool: Pool, ids: readonly string[]): ContainerAllocation {
+    const { events, deviceDir } = this.#options;
+    const began = performance.now();
+    let failure: unknown;
+    try {
+      return allocate(pool, ids, { node: this.#node, deviceDir });
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      events.allocated(pool.resource.name, ids, (performance.now() - began) / 1000, failure);
+    }
+  }
+}
+
+function advertised({ resource, devices }: Pool): AdvertisedDevice[] {
+  return devices.map(({ id, healthy, path }: Device) => {
+    const numaNode = resource.topologyHints === 'DmaNumaNode' ? path.dma?.numaNode : undefined;
+    return { id, healthy, ...(numaNode !== undefined && { numaNode }) };
+  });
+}

@@ -1,0 +1,259 @@
+// The kubelet's gRPC protocols as plain objects: google-protobuf messages go no further than this file.
+// Field names are the kubelet's; the message layouts are in ../../proto.
+import type grpc from '@grpc/grpc-js';
+
+import deviceplugin from './generated/deviceplugin_pb.cjs';
+import podresources from './generated/podresources_pb.cjs';
+
+/** The only version a kubelet knows (k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/constants.go). */
+export const VERSION = 'v1beta1';
+
+export interface PluginOptions {
+  readonly preStartRequired: boolean;
+  readonly getPreferredAllocationAvailable: boolean;
+}
+
+export interface RegisterRequest {
+  readonly version: string;
+  /** The socket's file name in the kubelet's directory. */
+  readonly endpoint: string;
+  readonly resourceName: string;
+  readonly options: PluginOptions;
+}
+
+export interface AdvertisedDevice {
+  readonly id: string;
+  readonly healthy: boolean;
+  /** Topology hint; no hint is something else than node 0. */
+  readonly numaNode?: number;
+}
+
+export interface ContainerPreference {
+  readonly available: readonly string[];
+  readonly mustInclude: readonly string[];
+  readonly size: number;
+}
+
+export interface DeviceSpec {
+  readonly containerPath: string;
+  readonly hostPath: string;
+  /** cgroup letters: r, w, m. */
+  readonly permissions: string;
+}
+
+export interface ContainerAllocation {
+  readonly envs: Readonly<Record<string, string>>;
+  readonly devices: readonly DeviceSpec[];
+}
+
+export interface ContainerDevices {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+  readonly resource: string;
+  readonly ids: readonly string[];
+}
+
+interface Codec<T> {
+  encode(value: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
+}
+
+/** A message without fields. Not `void`: grpc-js takes an undefined message for one that never came. */
+export type Empty = Readonly<Record<string, never>>;
+
+const empty: Codec<Empty> = {
+  encode: () => new deviceplugin.Empty().serializeBinary(),
+  decode: () => ({}),
+};
+
+const pluginOptions: Codec<PluginOptions> = {
+  encode: (options) => optionsMessage(options).serializeBinary(),
+  decode: (bytes) => deviceplugin.DevicePluginOptions.deserializeBinary(bytes).toObject(),
+};
+
+function optionsMessage(options: PluginOptions): deviceplugin.DevicePluginOptions {
+  return new deviceplugin.DevicePluginOptions()
+    .setPreStartRequired(options.preStartRequired)
+    .setGetPreferredAllocationAvailable(options.getPreferredAllocationAvailable);
+}
+
+const registerRequest: Codec<RegisterRequest> = {
+  encode: ({ version, endpoint, resourceName, options }) =>
+    new deviceplugin.RegisterRequest()
+      .setVersion(version)
+      .setEndpoint(endpoint)
+      .setResourceName(resourceName)
+      .setOptions(optionsMessage(options))
+      .serializeBinary(),
+  decode: (bytes) => {
+    const { options, ...rest } = deviceplugin.RegisterRequest.deserializeBinary(bytes).toObject();
+    return { ...rest, options: options ?? { preStartRequired: false, getPreferredAllocationAvailable: false } };
+  },
+};
+
+const deviceList: Codec<readonly AdvertisedDevice[]> = {
+  encode: (devices) =>
+    new deviceplugin.ListAndWatchResponse().setDevicesList(devices.map(deviceMessage)).serializeBinary(),
+  decode: (bytes) =>
+    deviceplugin.ListAndWatchResponse.deserializeBinary(bytes)
+      .getDevicesList()
+      .map((device) => {
+        const numaNode = device.getTopology()?.getNodesList()[0]?.getId();
+        const healthy = device.getHealth() === 'Healthy';
+        return { id: device.getId(), healthy, ...(numaNode !== undefined && { numaNode }) };
+      }),
+};
+
+function deviceMessage({ id, healthy, numaNode }: AdvertisedDevice): deviceplugin.Device {
+  const device = new deviceplugin.Device().setId(id).setHealth(healthy ? 'Healthy' : 'Unhealthy');
+  if (numaNode === undefined) return device;
+  const node = new deviceplugin.NUMANode().setId(numaNode);
+  return device.setTopology(new deviceplugin.TopologyInfo().setNodesList([node]));
+}
+
+const preferenceRequest: Codec<readonly ContainerPreference[]> = {
+  encode: (containers) =>
+    new deviceplugin.PreferredAllocationRequest()
+      .setContainerRequestsList(
+        containers.map(({ available, mustInclude, size }) =>
+          new deviceplugin.ContainerPreferredAllocationRequest()
+            .setAvailableDeviceidsList([...available])
+            .setMustIncludeDeviceidsList([...mustInclude])
+            .setAllocationSize(size),
+        ),
+      )
+      .serializeBinary(),
+  decode: (bytes) =>
+    deviceplugin.PreferredAllocationRequest.deserializeBinary(bytes)
+      .getContainerRequestsList()
+      .map((container) => ({
+        available: container.getAvailableDeviceidsList(),
+        mustInclude: container.getMustIncludeDeviceidsList(),
+        size: container.getAllocationSize(),
+      })),
+};
+
+/** Device ids, container by container. */
+type IdLists = readonly (readonly string[])[];
+
+const preferenceResponse: Codec<IdLists> = {
+  encode: (containers) =>
+    new deviceplugin.PreferredAllocationResponse()
+      .setContainerResponsesList(
+        containers.map((ids) => new deviceplugin.ContainerPreferredAllocationResponse().setDeviceidsList([...ids])),
+      )
+      .serializeBinary(),
+  decode: (bytes) =>
+    deviceplugin.PreferredAllocationResponse.deserializeBinary(bytes)
+      .getContainerResponsesList()
+      .map((container) => container.getDeviceidsList()),
+};
+
+const allocateRequest: Codec<IdLists> = {
+  encode: (containers) =>
+    new deviceplugin.AllocateRequest()
+      .setContainerRequestsList(
+        containers.map((ids) => new deviceplugin.ContainerAllocateRequest().setDevicesIdsList([...ids])),
+      )
+      .serializeBinary(),
+  decode: (bytes) =>
+    deviceplugin.AllocateRequest.deserializeBinary(bytes)
+      .getContainerRequestsList()
+      .map((container) => container.getDevicesIdsList()),
+};
+
+const allocateResponse: Codec<readonly ContainerAllocation[]> = {
+  encode: (containers) =>
+    new deviceplugin.AllocateResponse().setContainerResponsesList(containers.map(allocationMessage)).serializeBinary(),
+  decode: (bytes) =>
+    deviceplugin.AllocateResponse.deserializeBinary(bytes)
+      .toObject()
+      .containerResponsesList.map(({ envsMap, devicesList }) => ({
+        envs: Object.fromEntries(envsMap),
+        devices: devicesList,
+      })),
+};
+
+function allocationMessage({ envs, devices }: ContainerAllocation): deviceplugin.ContainerAllocateResponse {
+  const message = new deviceplugin.ContainerAllocateResponse().setDevicesList(
+    devices.map(({ containerPath, hostPath, permissions }) =>
+      new deviceplugin.DeviceSpec().setContainerPath(containerPath).setHostPath(hostPath).setPermissions(permissions),
+    ),
+  );
+  for (const [name, value] of Object.entries(envs)) message.getEnvsMap().set(name, value);
+  return message;
+}
+
+const preStartRequest: Codec<readonly string[]> = {
+  encode: (ids) => new deviceplugin.PreStartContainerRequest().setDevicesIdsList([...ids]).serializeBinary(),
+  decode: (bytes) => deviceplugin.PreStartContainerRequest.deserializeBinary(bytes).getDevicesIdsList(),
+};
+
+const podResourcesList: Codec<readonly ContainerDevices[]> = {
+  encode: (entries) => {
+    const pods = entries.map(({ namespace, pod, container, resource, ids }) =>
+      new podresources.PodResources()
+        .setNamespace(namespace)
+        .setName(pod)
+        .setContainersList([
+          new podresources.ContainerResources()
+            .setName(container)
+            .setDevicesList([new podresources.ContainerDevices().setResourceName(resource).setDeviceIdsList([...ids])]),
+        ]),
+    );
+    return new podresources.ListPodResourcesResponse().setPodResourcesList(pods).serializeBinary();
+  },
+  decode: (bytes) =>
+    podresources.ListPodResourcesResponse.deserializeBinary(bytes)
+      .toObject()
+      .podResourcesList.flatMap((pod) =>
+        pod.containersList.flatMap((container) =>
+          container.devicesList.map((devices) => ({
+            namespace: pod.namespace,
+            pod: pod.name,
+            container: container.name,
+            resource: devices.resourceName,
+            ids: devices.deviceIdsList,
+          })),
+        ),
+      ),
+};
+
+export type Method<Request, Answer> = grpc.MethodDefinition<Request, Answer>;
+
+function method<Request, Answer>(
+  path: string,
+  request: Codec<Request>,
+  answer: Codec<Answer>,
+  responseStream = false,
+): Method<Request, Answer> {
+  return {
+    path,
+    requestStream: false,
+    responseStream,
+    requestSerialize: (value) => Buffer.from(request.encode(value)),
+    requestDeserialize: (bytes) => request.decode(bytes),
+    responseSerialize: (value) => Buffer.from(answer.encode(value)),
+    responseDeserialize: (bytes) => answer.decode(bytes),
+  };
+}
+
+/** Served by the kubelet. */
+export const registration = {
+  register: method('/v1beta1.Registration/Register', registerRequest, empty),
+};
+
+/** Served by a plug-in. */
+export const devicePlugin = {
+  getDevicePluginOptions: method('/v1beta1.DevicePlugin/GetDevicePluginOptions', empty, pluginOptions),
+  listAndWatch: method('/v1beta1.DevicePlugin/ListAndWatch', empty, deviceList, true),
+  getPreferredAllocation: method('/v1beta1.DevicePlugin/GetPreferredAllocation', preferenceRequest, preferenceResponse),
+  allocate: method('/v1beta1.DevicePlugin/Allocate', allocateRequest, allocateResponse),
+  preStartContainer: method('/v1beta1.DevicePlugin/PreStartContainer', preStartRequest, empty),
+};
+
+/** Served by the kubelet on another socket. */
+export const podResourcesLister = {
+  list: method('/v1.PodResourcesLister/List', empty, podResourcesList),
+};

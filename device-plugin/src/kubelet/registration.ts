@@ -1,0 +1,120 @@
+// Keeps one resource registered with whatever kubelet is there. A registration is: listen afresh, Register, wait for ListAndWatch;
+// it lasts until the kubelet is replaced, its stream ends, or the resource is withdrawn, and then the next one begins.
+import { join } from 'node:path';
+
+import { Backoff } from '../backoff.ts';
+import { delay, orAborted, within } from '../delay.ts';
+import { AgentError } from '../errors.ts';
+import { callOnce } from './call.ts';
+import type { KubeletSocket } from './kubelet-socket.ts';
+import { PLUGIN_OPTIONS, PluginServer, type PluginService } from './plugin-server.ts';
+import { registration, VERSION } from './protocol.ts';
+
+export interface RegistrationEvents {
+  /** The kubelet has opened ListAndWatch. */
+  registered(resource: string): void;
+  /** The registration is over, or did not come about; `error` where that was not the kubelet's coming or going. It is tried again. */
+  lost(resource: string, error: unknown): void;
+}
+
+/** The kubelet dials the plug-in from within Register and gives up after 10 s (pkg/kubelet/cm/devicemanager). */
+const REGISTER_TIMEOUT_MS = 12_000;
+const STREAM_TIMEOUT_MS = 10_000;
+const CLOSE_GRACE_MS = 500;
+/** A registration that held so long was a good one: the next trouble starts with short waits again. */
+const SETTLED_MS = 30_000;
+/** The first is short because a kubelet binds its socket a moment before it listens. */
+const BACKOFF = { firstMs: 10, maxMs: 10_000 };
+
+export class Registration {
+  readonly #resource: string;
+  readonly #service: PluginService;
+  readonly #kubelet: KubeletSocket;
+  readonly #events: RegistrationEvents;
+  readonly #stop = new AbortController();
+  readonly #done: Promise<void>;
+  #server: PluginServer | undefined;
+
+  /** Starts at once. `resource` is the extended resource's name. */
+  constructor(resource: string, service: PluginService, kubelet: KubeletSocket, events: RegistrationEvents) {
+    this.#resource = resource;
+    this.#service = service;
+    this.#kubelet = kubelet;
+    this.#events = events;
+    this.#done = this.#run();
+  }
+
+  /** The list has changed: tell the kubelet. */
+  update(): void {
+    this.#server?.update();
+  }
+
+  /** Ends the registration and closes the socket. The kubelet keeps the devices, as unhealthy, for when the agent is back. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const stop = this.#stop.signal;
+    const backoff = new Backoff(BACKOFF);
+    for (;;) {
+      const kubeletGone = await this.#kubelet.arrival(stop);
+      if (kubeletGone === undefined) return;
+      const began = performance.now();
+      const error = await this.#registration(AbortSignal.any([stop, kubeletGone]));
+      this.#events.lost(this.#resource, error);
+      if (performance.now() - began > SETTLED_MS || kubeletGone.aborted) backoff.reset();
+      else await delay(backoff.delay(), AbortSignal.any([stop, kubeletGone]));
+    }
+  }
+
+  /** One registration from beginning to end. The old server is closed before the next begins: the kubelet knows plug-ins by name only. */
+  async #registration(over: AbortSignal): Promise<unknown> {
+    try {
+      this.#server = await PluginServer.listen(join(this.#kubelet.directory, this.#endpoint), this.#service);
+      await this.#register(over);
+      await this.#stream(this.#server, over);
+      this.#events.registered(this.#resource);
+      await orAborted(this.#server.ended, over);
+      return over.aborted ? undefined : this.#trouble('KUBELET_STREAM_MISSING', 'its ListAndWatch stream ended');
+    } catch (error) {
+      return over.aborted ? undefined : error;
+    } finally {
+      const server = this.#server;
+      this.#server = undefined;
+      await server?.close(CLOSE_GRACE_MS);
+    }
+  }
+
+  async #register(over: AbortSignal): Promise<void> {
+    const request = {
+      version: VERSION,
+      endpoint: this.#endpoint,
+      resourceName: this.#resource,
+      options: PLUGIN_OPTIONS,
+    };
+    try {
+      await callOnce(this.#kubelet.path, registration.register, request, {
+        timeoutMs: REGISTER_TIMEOUT_MS,
+        signal: over,
+      });
+    } catch (error) {
+      throw this.#trouble('KUBELET_REGISTER_FAILED', 'the kubelet did not accept it', error);
+    }
+  }
+
+  async #stream(server: PluginServer, over: AbortSignal): Promise<void> {
+    if (!(await within(STREAM_TIMEOUT_MS, server.opened, over)))
+      throw this.#trouble('KUBELET_STREAM_MISSING', 'the kubelet accepted it but opened no ListAndWatch stream');
+  }
+
+  #trouble(code: 'KUBELET_REGISTER_FAILED' | 'KUBELET_STREAM_MISSING', what: string, cause?: unknown): AgentError {
+    return new AgentError(code, `registration of ${this.#resource}: ${what}`, { resource: this.#resource }, cause);
+  }
+
+  /** A file name of its own for each resource. */
+  get #endpoint(): string {
+    return `${this.#resource.replaceAll('/', '_')}.sock`;
+  }
+}

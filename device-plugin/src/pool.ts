@@ -1,0 +1,76 @@
+// Which path belongs to which resource, and the devices the kubelet is told of. Pure; nothing here knows gRPC or sysfs.
+import {
+  type DataDirectNodeSpec,
+  isHealthy,
+  type NodeResource,
+  resourceOf,
+  type SelectableNic,
+  stateOf,
+} from '@data-direct/crds';
+import type { Path } from '@data-direct/driver-core';
+
+/** One thing the kubelet can hand out: a path, or one of its replicas. */
+export interface Device {
+  /** The NIC's PCI address, which survives reboots and renumbered mlx5_N; `::1` … `::n` after it with replicas. */
+  readonly id: string;
+  readonly path: Path;
+  readonly healthy: boolean;
+}
+
+/** One resource with the paths that are its own. */
+export interface Pool {
+  readonly resource: NodeResource;
+  readonly paths: readonly Path[];
+  readonly devices: readonly Device[];
+}
+
+/** What one round decided: every path of the node, and the pools they went to. */
+export interface Assignment {
+  readonly paths: readonly Path[];
+  readonly pools: readonly Pool[];
+}
+
+/** The same truth gives the same answer; the order of paths does not matter. */
+export function assign(spec: DataDirectNodeSpec, observed: readonly Path[]): Assignment {
+  const owned = observed
+    .toSorted((a, b) => compare(a.id, b.id))
+    .map((path) => {
+      const resource = resourceOf(spec.resources, selectable(path));
+      return { resource, path: resource ? withExclusion(resource, path) : path };
+    });
+  return {
+    paths: owned.map(({ path }) => path),
+    pools: spec.resources.map((resource) => {
+      const paths = owned.filter((entry) => entry.resource === resource).map(({ path }) => path);
+      return { resource, paths, devices: paths.flatMap((path) => devicesOf(resource, path)) };
+    }),
+  };
+}
+
+/** The pool that holds the path of this id. */
+export function poolOf(assignment: Assignment, pathId: string): Pool | undefined {
+  return assignment.pools.find((pool) => pool.paths.some((path) => path.id === pathId));
+}
+
+function selectable(path: Path): SelectableNic {
+  const { model, linkLayer, defaultRoute } = path.nic;
+  return { id: path.id, name: path.name, nic: { function: path.nic.function, model, linkLayer, defaultRoute } };
+}
+
+function withExclusion(resource: NodeResource, path: Path): Path {
+  const exclusion = resource.exclude?.find(({ nic }) => nic === path.id || nic === path.name);
+  if (!exclusion) return path;
+  const message = `taken out of service by DataDirectPath ${resource.policy}: ${exclusion.reason}`;
+  return { ...path, state: stateOf('Excluded'), reason: 'Excluded', message };
+}
+
+function devicesOf(resource: NodeResource, path: Path): Device[] {
+  const healthy = isHealthy(path.reason, resource.dataDirect);
+  const { replicas } = resource.sharing;
+  if (replicas === 1) return [{ id: path.id, path, healthy }];
+  return Array.from({ length: replicas }, (_, index) => ({ id: `${path.id}::${index + 1}`, path, healthy }));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
