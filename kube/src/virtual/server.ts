@@ -3,17 +3,17 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Connection } from '../connection.ts';
 import type { Asked } from '../error.ts';
 import { events } from '../event-recorder.ts';
 import { leases } from '../lease.ts';
 import type { KubeObject, ObjectName } from '../object.ts';
-import type { Json } from './fields.ts';
 import { type Refused, Refusal, statusObject } from './refusal.ts';
+import { type Received, bodyFor, bodyOf, readRequest, writerOf } from './request.ts';
 import { type Predicate, fieldPredicate, labelPredicate } from './selection.ts';
-import { type ServedResource, Store, type StoredChange, type Writer } from './store.ts';
+import { type ServedResource, Store } from './store.ts';
+import { type StreamFault, WatchStream } from './watch-stream.ts';
 
 export interface VirtualServerOptions {
   /** Leases and Events are served anyway. */
@@ -24,18 +24,6 @@ export interface VirtualServerOptions {
   tls?: { cert: string; key: string };
   /** For bookmarks, timeoutSeconds and times written into objects. */
   clock?: Clock;
-}
-
-/** One request as it came. */
-export interface Received {
-  verb: Asked['verb'];
-  plural: string;
-  namespace?: string;
-  name?: string;
-  subresource?: string;
-  query: Record<string, string>;
-  userAgent: string;
-  body: unknown;
 }
 
 /**
@@ -51,23 +39,12 @@ export interface FaultMatch {
   times?: number;
 }
 
-/** What happens to streams that are open: a clean end, a reset connection, no word any more, or an ERROR event. */
-export type StreamFault = 'end' | 'reset' | 'silence' | Refused;
-
-const bookmarkMs = 60_000;
 const keptRequests = 10_000;
 
 interface Call {
   served: ServedResource;
   asked: Received;
   at: ObjectName;
-}
-
-interface OpenWatch {
-  plural: string;
-  send(type: string, object: unknown): void;
-  bookmark(): void;
-  fail(how: StreamFault): void;
 }
 
 export class VirtualServer {
@@ -80,9 +57,10 @@ export class VirtualServer {
   readonly #clock: Clock;
   readonly #tls: VirtualServerOptions['tls'];
   readonly #faults: { fault: Fault; match: FaultMatch; left: number }[] = [];
-  readonly #watches = new Set<OpenWatch>();
+  readonly #watches = new Set<WatchStream>();
   /** Objects of lists that are being read page by page, by continue token. */
   readonly #pages = new Map<string, { items: KubeObject[]; version: string }>();
+  #pagesMade = 0;
 
   constructor({ resources = [], token, tls, clock = systemClock }: VirtualServerOptions = {}) {
     this.store = new Store([leases, events, ...resources], clock);
@@ -142,38 +120,41 @@ export class VirtualServer {
     for (const watch of this.#chosen(plural)) watch.bookmark();
   }
 
-  #chosen(plural: string | undefined): OpenWatch[] {
-    return [...this.#watches].filter((watch) => plural === undefined || watch.plural === plural);
+  #chosen(plural: string | undefined): WatchStream[] {
+    return [...this.#watches].filter((watch) => plural === undefined || watch.served.plural === plural);
   }
 
   async #handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     try {
-      const body = await text(request);
-      const target = new URL(request.url ?? '', 'http://localhost');
-      const asked = readRequest(request, target, body);
+      const asked = await readRequest(request);
       this.requests.push(asked);
       if (this.requests.length > keptRequests) this.requests.shift();
       const fault = this.#faultFor(asked);
-      if (fault === 'reset') response.socket?.resetAndDestroy();
-      else if (fault === 'garbage') response.end('<html>not for you</html>');
-      else if (fault === 'silence' && asked.verb !== 'watch') return;
-      else if (typeof fault === 'object') answer(response, fault.status, statusObject(fault), fault.retryAfterSeconds);
-      else {
-        this.#authenticate(request);
-        const served = this.store.served(parsePath(target.pathname));
-        if (asked.verb === 'watch') this.#watch(served, asked, response, fault === 'silence');
-        else {
-          const at = { name: asked.name ?? '', ...(asked.namespace !== undefined && { namespace: asked.namespace }) };
-          const result = this.#actions[asked.verb]({ served, asked, at });
-          if (fault === 'lostAnswer') response.socket?.resetAndDestroy();
-          else answer(response, asked.verb === 'create' ? 201 : 200, result);
-        }
-      }
+      if (fault === undefined || fault === 'lostAnswer') this.#serve(asked, response, fault === 'lostAnswer');
+      else this.#disturb(asked, response, fault);
     } catch (error) {
-      const refused =
-        error instanceof Refusal ? error.refused : { status: 500, message: (error as Error).stack ?? String(error) };
-      answer(response, refused.status, statusObject(refused), refused.retryAfterSeconds);
+      answerRefused(response, error);
     }
+  }
+
+  #serve(asked: Received, response: http.ServerResponse, losesAnswer = false): void {
+    if (this.token !== undefined && asked.token !== this.token) throw new Refusal(401, 'Unauthorized');
+    const served = this.store.served(asked);
+    if (asked.verb === 'watch') {
+      this.#watch(served, asked, response);
+      return;
+    }
+    const at = { name: asked.name ?? '', ...(asked.namespace !== undefined && { namespace: asked.namespace }) };
+    const result = this.#actions[asked.verb]({ served, asked, at });
+    if (losesAnswer) response.socket?.resetAndDestroy();
+    else answer(response, asked.verb === 'create' ? 201 : 200, result);
+  }
+
+  #disturb(asked: Received, response: http.ServerResponse, fault: Exclude<Fault, 'lostAnswer'>): void {
+    if (fault === 'reset') response.socket?.resetAndDestroy();
+    else if (fault === 'garbage') response.end('<html>not for you</html>\n');
+    else if (typeof fault === 'object') answer(response, fault.status, statusObject(fault), fault.retryAfterSeconds);
+    else if (asked.verb === 'watch') this.#watch(this.store.served(asked), asked, response).fail('silence');
   }
 
   #faultFor({ verb, plural }: Received): Fault | undefined {
@@ -182,12 +163,6 @@ export class VirtualServer {
     );
     if (found) found.left--;
     return found?.fault;
-  }
-
-  #authenticate(request: http.IncomingMessage): void {
-    if (this.token !== undefined && request.headers.authorization !== `Bearer ${this.token}`) {
-      throw new Refusal(401, 'Unauthorized');
-    }
   }
 
   /** What each verb but watch does; the answer is the body. */
@@ -217,7 +192,7 @@ export class VirtualServer {
     };
     const size = limit ? Number(limit) : items.length;
     const rest = items.slice(size);
-    const next = rest.length > 0 ? `${version}-${rest.length}-${this.#pages.size}` : undefined;
+    const next = rest.length > 0 ? `page-${++this.#pagesMade}` : undefined;
     if (next) this.#pages.set(next, { items: rest, version });
     return {
       kind: `${served.kind}List`,
@@ -227,66 +202,12 @@ export class VirtualServer {
     };
   }
 
-  /** Lists that are being read can not be continued: 410, as when a client takes too long. */
-  forgetPages(): void {
-    this.#pages.clear();
-  }
-
-  #watch(served: ServedResource, asked: Received, response: http.ServerResponse, silent: boolean): void {
-    const { resourceVersion = '', timeoutSeconds, allowWatchBookmarks } = asked.query;
-    const selects = predicateOf(served, asked);
-    const sendLine = (type: string, object: unknown): void => {
-      if (!muted) response.write(`${JSON.stringify({ type, object })}\n`);
-    };
-    let muted = silent;
-    const cancels: (() => void)[] = [];
-    const onChange = (change: StoredChange): void => {
-      if (change.resource === served) passOn(change, selects, sendLine);
-    };
-    const watch: OpenWatch = {
-      plural: served.plural,
-      send: sendLine,
-      bookmark: () => {
-        const { apiVersion, kind } = served;
-        const metadata = { resourceVersion: String(this.store.version) };
-        if (allowWatchBookmarks === 'true') sendLine('BOOKMARK', { apiVersion, kind, metadata });
-      },
-      fail: (how) => {
-        if (how === 'reset') response.socket?.resetAndDestroy();
-        else if (how === 'silence') muted = true;
-        else {
-          if (how !== 'end') sendLine('ERROR', statusObject(how));
-          response.end();
-        }
-      },
-    };
-    const bookmarkAgain = (): void => {
-      watch.bookmark();
-      cancels[0] = this.#clock.after(bookmarkMs, bookmarkAgain);
-    };
-    const finish = (): void => {
-      for (const cancel of cancels) cancel();
-      this.#watches.delete(watch);
-    };
-
-    response.on('close', finish);
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.flushHeaders();
+  #watch(served: ServedResource, asked: Received, response: http.ServerResponse): WatchStream {
+    const on = { store: this.store, served, clock: this.#clock };
+    const watch = new WatchStream(on, predicateOf(served, asked), asked.query, response);
     this.#watches.add(watch);
-    cancels[0] = this.#clock.after(bookmarkMs, bookmarkAgain);
-    if (timeoutSeconds) cancels.push(this.#clock.after(Number(timeoutSeconds) * 1000, () => watch.fail('end')));
-    try {
-      if (resourceVersion === '' || resourceVersion === '0') {
-        for (const object of this.store.list(served).filter(selects)) sendLine('ADDED', object);
-      } else {
-        for (const change of this.store.changesAfter(Number(resourceVersion))) onChange(change);
-      }
-      cancels.push(this.store.onChange(onChange));
-    } catch (error) {
-      // The real server has sent its headers by then, too: 410 comes as an event (k8s.io/apiserver cacher.go).
-      if (!(error instanceof Refusal)) throw error;
-      watch.fail(error.refused);
-    }
+    response.on('close', () => this.#watches.delete(watch));
+    return watch;
   }
 }
 
@@ -297,67 +218,6 @@ export async function startVirtualServer(options: VirtualServerOptions = {}): Pr
   return server;
 }
 
-/** A change as a watch with a selector sees it: objects come into the selection and go out of it. */
-function passOn(change: StoredChange, selects: Predicate, send: (type: string, object: unknown) => void): void {
-  const { type, object, previous } = change;
-  const was = previous !== undefined && selects(previous);
-  const is = type !== 'DELETED' && selects(object);
-  if (is) send(was ? 'MODIFIED' : 'ADDED', object);
-  else if (was) send('DELETED', object);
-}
-
-const verbs: Record<string, Asked['verb'] | undefined> = { POST: 'create', DELETE: 'delete' };
-
-function readRequest(request: http.IncomingMessage, target: URL, body: string): Received {
-  const { apiVersion: _, ...at } = parsePath(target.pathname);
-  return {
-    verb: verbOf(request, target, at.name),
-    ...at,
-    query: Object.fromEntries(target.searchParams),
-    userAgent: request.headers['user-agent'] ?? '',
-    body: body === '' ? undefined : JSON.parse(body),
-  };
-}
-
-function verbOf({ method = '', headers }: http.IncomingMessage, target: URL, name: string | undefined): Asked['verb'] {
-  if (method === 'GET')
-    return target.searchParams.get('watch') === 'true' ? 'watch' : name === undefined ? 'list' : 'get';
-  if (method === 'PATCH') {
-    const type = headers['content-type'];
-    if (type === 'application/merge-patch+json') return 'patch';
-    if (type === 'application/apply-patch+yaml') return 'apply';
-    throw new Refusal(415, `the virtual server takes no patch of type ${type}`);
-  }
-  const verb = verbs[method];
-  if (!verb) throw new Refusal(405, `the virtual server knows no ${method}`);
-  return verb;
-}
-
-/** `/api/v1/...` or `/apis/<group>/<version>/...`, then `[namespaces/<namespace>/]<plural>[/<name>[/<subresource>]]`. */
-function parsePath(path: string): ParsedPath {
-  const steps = path.split('/').slice(1).map(decodeURIComponent);
-  const [root, ...rest] = steps;
-  const apiVersion = (root === 'api' ? rest.splice(0, 1) : rest.splice(0, 2)).join('/');
-  // `namespaces` is also a resource itself: `/api/v1/namespaces/<name>`.
-  const namespace = rest[0] === 'namespaces' && rest.length > 2 ? rest.splice(0, 2)[1] : undefined;
-  const [plural = '', name, subresource] = rest;
-  return {
-    apiVersion,
-    plural,
-    ...(namespace !== undefined && { namespace }),
-    ...(name !== undefined && { name }),
-    ...(subresource !== undefined && { subresource }),
-  };
-}
-
-interface ParsedPath {
-  apiVersion: string;
-  plural: string;
-  namespace?: string;
-  name?: string;
-  subresource?: string;
-}
-
 function predicateOf(served: ServedResource, { namespace, query }: Received): Predicate {
   const selectable = ['metadata.name', 'metadata.namespace', ...(served.fieldSelectors ?? [])];
   const byLabel = labelPredicate(query['labelSelector'] ?? null);
@@ -366,39 +226,18 @@ function predicateOf(served: ServedResource, { namespace, query }: Received): Pr
     (namespace === undefined || object.metadata.namespace === namespace) && byLabel(object) && byField(object);
 }
 
-function writerOf({ query, userAgent, subresource }: Received): Writer {
-  if (subresource !== undefined && subresource !== 'status') {
-    throw new Refusal(404, 'the server could not find the requested resource');
-  }
-  // Without a field manager the server takes what stands before the first slash of the user agent.
-  return { fieldManager: query['fieldManager'] ?? userAgent.split('/')[0] ?? '', ...(subresource && { subresource }) };
-}
-
-function bodyOf({ body }: Received): Json {
-  if (typeof body !== 'object' || body === null) throw new Refusal(400, 'the body is no object');
-  return body as Json;
-}
-
-/** The body of a whole object, which must not contradict the path. */
-function bodyFor(served: ServedResource, asked: Received, at: ObjectName): Json {
-  const body = bodyOf(asked);
-  const metadata = (body['metadata'] ?? {}) as Partial<ObjectName>;
-  const contradicts =
-    body['apiVersion'] !== served.apiVersion ||
-    body['kind'] !== served.kind ||
-    (at.name !== '' && metadata.name !== at.name) ||
-    (metadata.namespace ?? at.namespace) !== at.namespace;
-  if (contradicts)
-    throw new Refusal(400, 'apiVersion, kind, name or namespace of the body differ from those of the path');
-  return { ...body, metadata: { ...metadata, ...(at.namespace !== undefined && { namespace: at.namespace }) } };
-}
-
 /** Items of built-in lists come without kind and apiVersion, those of custom resources with them. */
 function asListed({ apiVersion }: ServedResource, object: KubeObject): object {
   const isBuiltIn = !apiVersion.includes('.') || apiVersion.includes('.k8s.io/');
   if (!isBuiltIn) return object;
   const { apiVersion: _, kind: __, ...rest } = object;
   return rest;
+}
+
+function answerRefused(response: http.ServerResponse, error: unknown): void {
+  const bug = { status: 500, message: (error as Error).stack ?? String(error) };
+  const refused = error instanceof Refusal ? error.refused : bug;
+  answer(response, refused.status, statusObject(refused));
 }
 
 function answer(response: http.ServerResponse, status: number, body: object, retryAfterSeconds?: number): void {
