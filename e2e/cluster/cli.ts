@@ -97,19 +97,21 @@ function usageError(problem: string): RigError {
   return new RigError('USAGE', { problem, usage: ['node e2e/cluster/cli.ts …', ...lines].join('\n') });
 }
 
-async function main([name = '', ...args]: readonly string[]): Promise<void> {
+async function main([name = '', ...args]: readonly string[], signal: AbortSignal): Promise<void> {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) throw usageError(name === '' ? 'which command?' : `there is no command "${name}"`);
   if (args.length !== command.arguments) throw usageError(`wrong number of arguments: ${command.usage}`);
-  const interrupted = new AbortController();
-  // Whatever is under way ends, clears up and fails; a second signal ends the rig at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(signal));
-  await command.run(args, interrupted.signal);
+  await command.run(args, signal);
 }
 
+const interruption = new AbortController();
+// Whatever is under way ends, clears up and fails; a second signal ends the rig at once.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
+
 try {
-  await main(process.argv.slice(2));
+  await main(process.argv.slice(2), interruption.signal);
 } catch (error) {
-  console.error(error instanceof RigError ? error.message : error);
+  if (interruption.signal.aborted) console.error('interrupted; what was begun is cleared away');
+  else console.error(error instanceof RigError ? error.message : error);
   process.exitCode = 1;
 }

@@ -15,7 +15,10 @@ import { lastLines, type Output, type RunOptions } from './run.ts';
 import { type Report, reported } from './toolchain/progress.ts';
 import { ensureToolchain, type Toolchain } from './toolchain/toolchain.ts';
 
-/** One process of the node. Each call ends when the new state is reached. */
+/**
+ * One process of the node. Starting ends when it answers its health check, stopping when the process is gone.
+ * A kubelet that answers still needs a second or more to find its pods again: until then logs and exec say "not found".
+ */
 export interface ComponentHandle {
   readonly log: string;
   start(): Promise<void>;

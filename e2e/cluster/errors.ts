@@ -25,7 +25,7 @@ const sentences = {
   NOT_UP: (f: { trouble: string }) =>
     `the cluster is not up (${f.trouble}): start it with "node e2e/cluster/cli.ts up"`,
   STATE_UNREADABLE: (f: { file: string; problem: string }) =>
-    `${f.file} ${f.problem}: "node e2e/cluster/cli.ts down" clears the cluster away all the same`,
+    `${f.file} ${f.problem}: "node e2e/cluster/cli.ts down" clears the cluster away all the same, but cannot put back the kernel settings that the kubelet changed`,
   USAGE: (f: { problem: string; usage: string }) => `${f.problem}\n${f.usage}`,
 } as const;
 

@@ -35,11 +35,15 @@ export async function launch({ command, env, log, record }: Launch): Promise<Pro
     });
     await once(child, 'spawn');
     const pid = child.pid as number; // there is one after 'spawn'
-    const identity = { pid, startTime: await startTimeOf(pid) };
-    await record(identity);
-    child.stdin?.end('go\n');
     child.unref();
-    return identity;
+    try {
+      const identity = { pid, startTime: await startTimeOf(pid) };
+      await record(identity);
+      child.stdin?.write('go\n');
+      return identity;
+    } finally {
+      child.stdin?.end();
+    }
   } finally {
     await output.close();
   }

@@ -75,7 +75,12 @@ function isTable(value: unknown): boolean {
 }
 
 function isIdentity(value: unknown): value is ProcessIdentity {
-  return isRecord(value) && Number.isInteger(value['pid']) && typeof value['startTime'] === 'string';
+  return isRecord(value) && isPid(value['pid']) && typeof value['startTime'] === 'string';
+}
+
+/** kill() takes 0 and below for groups of processes. */
+function isPid(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) > 0;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,7 @@
 // machine, so it can be run at any time and as often as one likes.
 
 import { lstat, readdir, readlink, rm, rmdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { run } from '../run.ts';
 import { cgroupProcesses, removeCgroups } from './cgroups.ts';
 import { layout, network } from './layout.ts';
@@ -57,6 +57,7 @@ async function removeCniResults(): Promise<void> {
     if (name.startsWith(`${network.cniName}-`)) await rm(join(layout.cniResults, name));
   }
   await removeIfEmpty(layout.cniResults);
+  await removeIfEmpty(dirname(layout.cniResults));
 }
 
 async function removeIfEmpty(directory: string): Promise<void> {
