@@ -1,0 +1,105 @@
+// From what was seen to what it means: one path for each NIC. Pure: no I/O, no clock. What can be wrong with a path stands in checks.ts.
+import { stateOf } from '@data-direct/crds';
+
+import type { Pairing } from '../binding/evidence.ts';
+import { pair, serialOf, vuidOf } from '../binding/evidence.ts';
+import type { PciFunction } from '../pci/functions.ts';
+import type { Topology } from '../pci/topology.ts';
+import { complexRoot, isBelowRootPort, topologyOf } from '../pci/topology.ts';
+import type { Case } from './checks.ts';
+import { judge } from './checks.ts';
+import type { DmaFunction, GpuFunction, NicFunction, Path } from './path.ts';
+import type { DmaSeen, GpuSeen, NicSeen, Snapshot } from './snapshot.ts';
+
+/** In the order of the snapshot's NICs. */
+export function assess(snapshot: Snapshot): Path[] {
+  const topology = topologyOf(snapshot.functions);
+  return pair(snapshot.nics, snapshot.dmas).map((pairing) => toPath(toCase(snapshot, topology, pairing)));
+}
+
+function toCase(snapshot: Snapshot, topology: Topology, pairing: Pairing): Case {
+  const { nic, dma } = pairing;
+  const neighbours = neighboursOf(topology, nic, dma);
+  return {
+    ...pairing,
+    called: nic.rdmaDevice === undefined ? nic.fn.address : `${nic.rdmaDevice} (${nic.fn.address})`,
+    platform: topology.platform,
+    gpus:
+      topology.platform === 'Numa'
+        ? onSameNode(snapshot.gpus, nic)
+        : snapshot.gpus.filter(({ fn }) => neighbours.includes(fn)),
+    strangers: dma ? strangersAmong(neighbours, dma) : [],
+    dmas: snapshot.dmas,
+    rdmaNamespacesShared: snapshot.rdmaNamespacesShared,
+  };
+}
+
+/** GPUs are looked for beside the DMA function; beside the NIC only on platforms that have none. */
+function neighboursOf(topology: Topology, nic: NicSeen, dma: DmaSeen | undefined): readonly PciFunction[] {
+  if (dma) return topology.beside(dma.fn);
+  return topology.platform === 'Inline' ? topology.beside(nic.fn) : [];
+}
+
+function onSameNode(gpus: readonly GpuSeen[], { numaNode }: NicSeen): GpuSeen[] {
+  return numaNode === undefined ? [] : gpus.filter((gpu) => gpu.numaNode === numaNode);
+}
+
+/** A hypervisor may put anything on a guest's root bus, so only what shares a root port can be strange. */
+function strangersAmong(neighbours: readonly PciFunction[], dma: DmaSeen): PciFunction[] {
+  if (!isBelowRootPort(dma.fn)) return [];
+  const gpuSlots = new Set(neighbours.filter(({ kind }) => kind === 'gpu').map(slotOf));
+  return neighbours.filter((fn) => fn !== dma.fn && fn.kind !== 'bridge' && !gpuSlots.has(slotOf(fn)));
+}
+
+function slotOf({ address }: PciFunction): string {
+  return address.slice(0, address.lastIndexOf('.'));
+}
+
+function toPath(path: Case): Path {
+  const { reason, message } = judge(path);
+  const { nic, dma, gpus, evidence } = path;
+  return {
+    id: nic.fn.address,
+    name: nic.rdmaDevice ?? nic.fn.address,
+    nic: nicFunction(nic),
+    dma: dma && dmaFunction(dma),
+    gpus: gpus.map(gpuFunction),
+    complex: complexName(path),
+    evidence,
+    verified: nic.kernel?.verified ?? 'None',
+    state: stateOf(reason),
+    reason,
+    message,
+  };
+}
+
+function complexName({ nic, dma, platform }: Case): string | undefined {
+  if (dma) return serialOf(dma.vpd) ?? complexRoot(dma.fn);
+  return platform === 'Inline' ? complexRoot(nic.fn) : undefined;
+}
+
+function nicFunction(nic: NicSeen): NicFunction {
+  return {
+    address: nic.fn.address,
+    function: nic.function,
+    model: nic.model,
+    rdmaDevice: nic.rdmaDevice,
+    uverbs: nic.uverbs,
+    umad: nic.umad,
+    netdevs: nic.netdevs,
+    linkLayer: nic.linkLayer,
+    portState: typeof nic.port === 'string' ? nic.port : undefined,
+    driver: nic.driver,
+    numaNode: nic.numaNode,
+    iommuGroup: nic.iommuGroup,
+    defaultRoute: nic.defaultRoute,
+  };
+}
+
+function dmaFunction({ fn, driver, vpd, numaNode, iommuGroup }: DmaSeen): DmaFunction {
+  return { address: fn.address, driver, vuid: vuidOf(vpd), numaNode, iommuGroup };
+}
+
+function gpuFunction({ fn, numaNode, iommuGroup }: GpuSeen): GpuFunction {
+  return { address: fn.address, numaNode, iommuGroup };
+}

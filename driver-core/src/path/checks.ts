@@ -1,0 +1,248 @@
+// What can be wrong with a path, as a table: one row a reason, and the sentence that says it. A reason's state and mend stand in crds;
+// a new reason is a row here, a row there and a section in docs/troubleshooting.md.
+import type { PathReason } from '@data-direct/crds';
+
+import type { Pairing } from '../binding/evidence.ts';
+import { isBound, isReadable } from '../binding/evidence.ts';
+import type { Errno } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import type { PciFunction } from '../pci/functions.ts';
+import { DMA_DRIVERS, mayHaveDataDirect } from '../pci/ids.ts';
+import type { Platform } from '../pci/topology.ts';
+import { VpdError } from '../pci/vpd.ts';
+import { meaning } from '../verbs/errors.ts';
+import type { DmaSeen, GpuSeen, NicSeen, VpdSeen } from './snapshot.ts';
+
+/** Everything that bears on one path. */
+export interface Case extends Pairing {
+  /** As a sentence calls the NIC: mlx5_0 (0000:03:00.0). */
+  readonly called: string;
+  readonly platform: Platform;
+  readonly gpus: readonly GpuSeen[];
+  /** What shares the root port of the DMA function and is neither bridge nor part of a GPU. */
+  readonly strangers: readonly PciFunction[];
+  /** All of the node. */
+  readonly dmas: readonly DmaSeen[];
+  readonly rdmaNamespacesShared: boolean | undefined;
+}
+
+interface Check {
+  readonly reason: PathReason;
+  /** The sentence where the check fails; undefined where it holds. */
+  readonly fails: (path: Case) => string | undefined;
+}
+
+/**
+ * The first that fails names the reason. Everything that makes the NIC itself unusable comes first, because a Preferred policy hands out
+ * what is merely Degraded; within each half the order is that in which a person should mend.
+ */
+export const CHECKS: readonly Check[] = [
+  { reason: 'WaitingForDriver', fails: withoutRdmaDevice },
+  { reason: 'RdmaNamespaceExclusive', fails: keptByNamespace },
+  refusedAs('DeviceUnresponsive'),
+  { reason: 'DeviceUnresponsive', fails: portUnresponsive },
+  refusedAs('WaitingForDriver'),
+  { reason: 'VerbsNodeMissing', fails: withoutVerbsNode },
+  refusedAs('VerbsNodeMissing'),
+  { reason: 'PortDown', fails: portDown },
+
+  { reason: 'NotNeeded', fails: reachesGpuDirectly },
+  { reason: 'NoDmaFunction', fails: cannotHaveDmaFunction },
+  refusedAs('KernelTooOld'),
+  refusedAs('KernelRefused'),
+  { reason: 'PairingAmbiguous', fails: fitsSeveral },
+  { reason: 'VpdUnreadable', fails: vpdUnreadable },
+  { reason: 'DmaDriverNotBound', fails: driverNotBound },
+  { reason: 'PairingUnverified', fails: kernelNotHeard },
+  { reason: 'FunctionDisabled', fails: virtualFunctionDisabled },
+  { reason: 'NoDmaFunction', fails: withoutDmaFunction },
+  { reason: 'EvidenceConflict', fails: vpdContradicts },
+  refusedAs('RegistrationFailed'),
+  { reason: 'GpuNotFound', fails: withoutGpu },
+  { reason: 'UnexpectedTopology', fails: unexpectedNeighbours },
+  { reason: 'IommuGroupMismatch', fails: iommuGroupsDiffer },
+];
+
+export function judge(path: Case): { reason: PathReason; message: string } {
+  for (const { reason, fails } of CHECKS) {
+    const message = fails(path);
+    if (message !== undefined) return { reason, message };
+  }
+  const { called, dma, gpus } = path;
+  return { reason: 'Paired', message: `${called} reaches GPU ${names(gpus)} through DMA function ${address(dma)}` };
+}
+
+/** Rows that pass on what verbs/errors.ts says of the call that the kernel refused. */
+function refusedAs(reason: PathReason): Check {
+  return { reason, fails: ({ nic }) => (refusalReason(nic) === reason ? refusalSentence(nic) : undefined) };
+}
+
+function refusalReason({ kernel }: NicSeen): PathReason | undefined {
+  if (!kernel?.refusal) return undefined;
+  const unknown = kernel.answer?.dma === undefined ? 'KernelRefused' : 'RegistrationFailed';
+  return meaning(kernel.refusal)?.reason ?? unknown;
+}
+
+function refusalSentence({ kernel, uverbs }: NicSeen): string | undefined {
+  if (!kernel?.refusal) return undefined;
+  const { call, errno } = kernel.refusal;
+  const says = meaning(kernel.refusal)?.says ?? 'an answer that has no meaning at this call';
+  return `${call} on /dev/infiniband/${uverbs} answered ${numbered(errno)}: ${says}`;
+}
+
+function withoutRdmaDevice({ nic, called }: Case): string | undefined {
+  if (nic.rdmaDevice !== undefined) return undefined;
+  if (nic.driver === 'mlx5_core')
+    return `${called} has driver mlx5_core but no RDMA device: mlx5_ib is not loaded or still probing`;
+  return `${called} has ${driverOf(nic)}; expected mlx5_core`;
+}
+
+/** The device cgroup answers EPERM too; only ib_core's own word tells the two apart. */
+function keptByNamespace({ nic, called, rdmaNamespacesShared }: Case): string | undefined {
+  const refusal = nic.kernel?.refusal;
+  const kept = refusal?.call === 'open' && refusal.errno.code === 'EPERM' && rdmaNamespacesShared === false;
+  return kept
+    ? `${called} belongs to another network namespace: RDMA devices are in exclusive mode on this node`
+    : undefined;
+}
+
+function portUnresponsive({ nic: { port }, called }: Case): string | undefined {
+  const blocked = refused(port) && (port.code === 'ETIMEDOUT' || port.code === 'EBUSY');
+  return blocked ? `the port state of ${called} could not be read in time: ${numbered(port)}` : undefined;
+}
+
+function withoutVerbsNode({ nic, called }: Case): string | undefined {
+  return nic.uverbs === undefined ? `${called} has no uverbs node: ib_uverbs is not loaded` : undefined;
+}
+
+function portDown({ nic: { port, linkLayer }, called }: Case): string | undefined {
+  if (port === 'ACTIVE') return undefined;
+  if (port === undefined) return `${called} has no port`;
+  if (refused(port)) return `the port state of ${called} cannot be read: ${numbered(port)} at ${port.what}`;
+  const hint =
+    port === 'INIT' && linkLayer === 'InfiniBand' ? ': the link is up, but no subnet manager has configured it' : '';
+  return `the port of ${called} is ${port}, not ACTIVE${hint}`;
+}
+
+function reachesGpuDirectly({ called, platform }: Case): string | undefined {
+  if (platform === 'Inline')
+    return `${called}: NIC and GPU sit behind one switch on this platform, so there is no second path`;
+  if (platform === 'Numa')
+    return `${called}: GPUs hang directly below their root ports on this platform, so there is no second path`;
+  return undefined;
+}
+
+function cannotHaveDmaFunction({ nic, called, dma, dmas }: Case): string | undefined {
+  if (dma) return undefined;
+  if (!mayHaveDataDirect(nic.model)) return `${called} is a ${nic.model}, a model without DMA function`;
+  return dmas.length === 0 ? `${called} has no DMA function: there is no 15b3:2100 function on this node` : undefined;
+}
+
+function fitsSeveral({ called, candidates }: Case): string | undefined {
+  if (candidates.length < 2) return undefined;
+  return `${called} has the same serial (VPD V3) as ${names(candidates)}, and the kernel has not said which is its own`;
+}
+
+/** Only where the VPD was needed: what the kernel pairs stays paired. */
+function vpdUnreadable({ nic, called, dma, unclaimed }: Case): string | undefined {
+  if (dma) return undefined;
+  if (isBroken(nic.vpd)) return `the VPD of ${called} cannot be used: ${problem(nic.vpd)}`;
+  const broken = unclaimed.filter(({ vpd }) => isBroken(vpd));
+  if (broken.length === 0) return undefined;
+  const problems = broken.map(({ fn, vpd }) => `${fn.address} (${problem(vpd)})`).join(', ');
+  return `${called} has no known DMA function, and the VPD of an unpaired one cannot be used: ${problems}`;
+}
+
+/** Errnos that tell of permission or absence. All others, and bytes that are no VPD, tell of the device. */
+const WITHHELD: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOENT']);
+
+function isBroken(vpd: VpdSeen): vpd is VpdError | Errno {
+  return vpd instanceof VpdError || (refused(vpd) && !WITHHELD.has(vpd.code));
+}
+
+function problem(vpd: VpdSeen): string {
+  if (vpd instanceof VpdError) return vpd.message;
+  return refused(vpd) ? numbered(vpd) : 'readable';
+}
+
+function driverNotBound({ nic, called, dma, unclaimed }: Case): string | undefined {
+  const expected = `expected ${DMA_DRIVERS.join(' or ')}`;
+  if (dma)
+    return isBound(dma) ? undefined : `DMA function ${address(dma)} of ${called} has ${driverOf(dma)}; ${expected}`;
+  // Without VPD the unbound functions cannot be told apart, but one of them may be this NIC's.
+  const unbound = unclaimed.filter((other) => !isBound(other) && !isReadable(other.vpd));
+  if (!pairedWithNone(nic) || unbound.length === 0) return undefined;
+  return `the kernel pairs ${called} with no DMA function, and ${names(unbound)}, not bound, may be its own; ${expected}`;
+}
+
+function kernelNotHeard({ nic, called, dma, evidence }: Case): string | undefined {
+  const kept = refusalReason(nic) === 'PairingUnverified';
+  if (!kept && evidence !== 'VpdV3') return undefined;
+  const why = refusalSentence(nic) ?? 'the kernel was not asked';
+  return dma
+    ? `only the VPD pairs ${called} with ${address(dma)}: ${why}`
+    : `nothing pairs ${called} with a DMA function: ${why}`;
+}
+
+/** Firmware leaves data direct off for a VF until somebody switches it on (DOCA, doca_data_direct_ctl). */
+function virtualFunctionDisabled({ nic, called, byVpd }: Case): string | undefined {
+  const off = nic.function === 'VF' && pairedWithNone(nic) && byVpd.length > 0;
+  return off
+    ? `the kernel pairs VF ${called} with no DMA function although ${names(byVpd)} of its PF is bound: data direct is off for this VF`
+    : undefined;
+}
+
+function withoutDmaFunction({ nic, called, dma, byVpd, dmas }: Case): string | undefined {
+  if (dma) return undefined;
+  const named = nic.kernel?.answer?.dma;
+  if (named !== undefined) return `the kernel pairs ${called} with ${named}, which sysfs does not show`;
+  if (!pairedWithNone(nic)) return `${called} has no DMA function: none of ${names(dmas)} has its serial (VPD V3)`;
+  const hint =
+    byVpd.length > 0 ? `; ${names(byVpd)} has its serial (VPD V3) but not the VUID that its firmware names` : '';
+  return `the kernel pairs ${called} with none of the DMA functions ${names(dmas)}${hint}`;
+}
+
+function vpdContradicts({ called, dma, byVpd }: Case): string | undefined {
+  if (!dma || byVpd.length === 0 || byVpd.includes(dma)) return undefined;
+  return `the kernel pairs ${called} with ${address(dma)}, but its serial (VPD V3) is that of ${names(byVpd)}`;
+}
+
+function withoutGpu({ called, dma, gpus }: Case): string | undefined {
+  return gpus.length === 0 ? `there is no GPU beside DMA function ${address(dma)} of ${called}` : undefined;
+}
+
+/** rdma_topo knows one GPU in a complex and nothing else (rdma-core, kernel-boot/rdma_topo). */
+function unexpectedNeighbours({ dma, gpus, strangers: [stranger] }: Case): string | undefined {
+  if (gpus.length > 1) return `${gpus.length} GPUs beside DMA function ${address(dma)}: ${names(gpus)}; expected one`;
+  if (!stranger) return undefined;
+  const ids = [stranger.vendor, stranger.device].map((id) => id.toString(16).padStart(4, '0')).join(':');
+  return `${stranger.address} (${ids}) is beside DMA function ${address(dma)}; expected a GPU and nothing else`;
+}
+
+/** nvidia.ko compares the groups as pointers, so two functions without any group pass (kernel-open/nvidia/nv-pci.c). */
+function iommuGroupsDiffer({ dma, gpus }: Case): string | undefined {
+  const other = gpus.find(({ iommuGroup }) => iommuGroup !== dma?.iommuGroup);
+  if (!other) return undefined;
+  const [ours, theirs] = [dma?.iommuGroup ?? 'none', other.iommuGroup ?? 'none'];
+  return `DMA function ${address(dma)} is in iommu group ${ours}, GPU ${other.fn.address} in ${theirs}: the GPU driver refuses such a pair with errno 524`;
+}
+
+function pairedWithNone({ kernel }: NicSeen): boolean {
+  return kernel?.answer !== undefined && kernel.answer.dma === undefined;
+}
+
+function driverOf({ driver }: { readonly driver: string | undefined }): string {
+  return driver === undefined ? 'no driver' : `driver ${driver}`;
+}
+
+function numbered({ code, number }: Errno): string {
+  return `${code} (${number})`;
+}
+
+function address(dma: DmaSeen | undefined): string {
+  return dma?.fn.address ?? 'none';
+}
+
+function names(seen: readonly { readonly fn: PciFunction }[]): string {
+  return seen.map(({ fn }) => fn.address).join(', ');
+}

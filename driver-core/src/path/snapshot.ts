@@ -1,0 +1,50 @@
+// What one round saw, as plain data: made by observe.ts, judged by assess.ts. Nothing here is concluded yet.
+import type { Errno } from '../host/host.ts';
+import type { Attachment, NicAttachment, PciFunction } from '../pci/functions.ts';
+import type { Vpd, VpdError } from '../pci/vpd.ts';
+import type { Refusal } from '../verbs/errors.ts';
+import type { VerificationLevel } from './path.ts';
+
+/** An errno: the file is absent or kept from us. A VpdError: it was read and is no VPD. */
+export type VpdSeen = Vpd | VpdError | Errno;
+
+/** What the kernel said about a NIC's pairing. */
+export interface KernelSeen {
+  /** Which DMA function it has paired with the NIC, undefined for none (ENODEV). No answer at all where a refusal came first. */
+  readonly answer: { readonly dma: string | undefined } | undefined;
+  /** The first call that was refused, if any; ENODEV of the pairing itself is an answer and not a refusal. */
+  readonly refusal: Refusal | undefined;
+  readonly verified: VerificationLevel;
+}
+
+export interface NicSeen extends NicAttachment {
+  readonly fn: PciFunction;
+  readonly model: string | undefined;
+  readonly linkLayer: 'InfiniBand' | 'Ethernet' | undefined;
+  /** Such as ACTIVE; undefined without an RDMA device. */
+  readonly port: string | Errno | undefined;
+  readonly defaultRoute: boolean;
+  /** Its own, or its PF's for a VF. */
+  readonly vpd: VpdSeen;
+  /** Undefined: there was no node to ask, or no need. */
+  readonly kernel: KernelSeen | undefined;
+}
+
+export interface DmaSeen extends Attachment {
+  readonly fn: PciFunction;
+  readonly vpd: VpdSeen;
+}
+
+export interface GpuSeen extends Attachment {
+  readonly fn: PciFunction;
+}
+
+export interface Snapshot {
+  /** Every PCI function of the node. */
+  readonly functions: readonly PciFunction[];
+  readonly nics: readonly NicSeen[];
+  readonly dmas: readonly DmaSeen[];
+  readonly gpus: readonly GpuSeen[];
+  /** `rdma system`: false when every RDMA device belongs to one network namespace; undefined where ib_core does not say. */
+  readonly rdmaNamespacesShared: boolean | undefined;
+}

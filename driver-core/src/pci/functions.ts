@@ -1,0 +1,120 @@
+// PCI functions as sysfs shows them: which are NICs, DMA functions, GPUs, bridges, and what hangs on them. Reads attributes that the kernel
+// answers from memory; what may reach the device (VPD, port state) is left to path/observe.ts. Who sits beside whom: topology.ts.
+import type { Files } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import { DMA_FUNCTION, isVirtualFunction, MELLANOX, NVIDIA } from './ids.ts';
+
+export type Kind = 'nic' | 'dma' | 'gpu' | 'bridge' | 'other';
+
+export interface PciFunction {
+  readonly address: string;
+  /** Below the sysfs root: devices/pci0009:00/0009:00:00.0/… */
+  readonly path: string;
+  readonly vendor: number;
+  readonly device: number;
+  /** Base class, subclass, programming interface. */
+  readonly class: number;
+  readonly kind: Kind;
+}
+
+/** What the kernel has attached to a function. */
+export interface Attachment {
+  readonly driver: string | undefined;
+  readonly numaNode: number | undefined;
+  readonly iommuGroup: string | undefined;
+}
+
+/** What a NIC function has besides. */
+export interface NicAttachment extends Attachment {
+  readonly function: 'PF' | 'VF';
+  /** The PF of a VF, where it is visible. */
+  readonly physicalFunction: string | undefined;
+  readonly rdmaDevice: string | undefined;
+  readonly uverbs: string | undefined;
+  readonly umad: readonly string[];
+  readonly netdevs: readonly string[];
+}
+
+const DEVICES = 'bus/pci/devices';
+
+/** Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. */
+export function listFunctions(sysfs: Files): PciFunction[] {
+  const names = sysfs.list(DEVICES);
+  if (refused(names)) return [];
+  return names.flatMap((name) => readFunction(sysfs, name) ?? []);
+}
+
+function readFunction(sysfs: Files, name: string): PciFunction | undefined {
+  const path = sysfs.real(`${DEVICES}/${name}`);
+  if (refused(path)) return undefined;
+  const ids = readIds(sysfs, path);
+  return ids && { address: name, path, ...ids, kind: kindOf(ids) };
+}
+
+interface Ids {
+  readonly vendor: number;
+  readonly device: number;
+  readonly class: number;
+}
+
+/** drivers/pci/pci-sysfs.c, modalias_show: one attribute instead of three. */
+const MODALIAS =
+  /^pci:v([0-9A-F]{8})d([0-9A-F]{8})sv[0-9A-F]{8}sd[0-9A-F]{8}bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})/;
+
+function readIds(sysfs: Files, path: string): Ids | undefined {
+  const [, vendor, device, base, sub, interface_] = MODALIAS.exec(attribute(sysfs, `${path}/modalias`) ?? '') ?? [];
+  return vendor === undefined
+    ? undefined
+    : { vendor: Number(`0x${vendor}`), device: Number(`0x${device}`), class: Number(`0x${base}${sub}${interface_}`) };
+}
+
+function kindOf({ vendor, device, class: pciClass }: Ids): Kind {
+  const base = pciClass >> 16;
+  if (vendor === MELLANOX && device === DMA_FUNCTION) return 'dma';
+  if (vendor === MELLANOX && base === 0x02) return 'nic';
+  if (vendor === NVIDIA && base === 0x03) return 'gpu';
+  return pciClass >> 8 === 0x0604 ? 'bridge' : 'other';
+}
+
+export function readAttachment(sysfs: Files, { path }: PciFunction): Attachment {
+  return {
+    driver: linkName(sysfs, `${path}/driver`),
+    numaNode: numaNode(attribute(sysfs, `${path}/numa_node`)),
+    iommuGroup: linkName(sysfs, `${path}/iommu_group`),
+  };
+}
+
+export function readNicAttachment(sysfs: Files, nic: PciFunction): NicAttachment {
+  const physicalFunction = linkName(sysfs, `${nic.path}/physfn`);
+  return {
+    ...readAttachment(sysfs, nic),
+    function: physicalFunction !== undefined || isVirtualFunction(nic.device) ? 'VF' : 'PF',
+    physicalFunction,
+    rdmaDevice: children(sysfs, nic, 'infiniband')[0],
+    uverbs: children(sysfs, nic, 'infiniband_verbs')[0],
+    // infiniband_mad also holds issmN, the subnet manager's claim on the port, which is not ours to hand out.
+    umad: children(sysfs, nic, 'infiniband_mad').filter((name) => name.startsWith('umad')),
+    netdevs: children(sysfs, nic, 'net'),
+  };
+}
+
+function children(sysfs: Files, { path }: PciFunction, subsystem: string): string[] {
+  const names = sysfs.list(`${path}/${subsystem}`);
+  return refused(names) ? [] : names;
+}
+
+function attribute(sysfs: Files, path: string): string | undefined {
+  const bytes = sysfs.read(path);
+  return refused(bytes) ? undefined : bytes.toString('latin1').trim();
+}
+
+function linkName(sysfs: Files, path: string): string | undefined {
+  const target = sysfs.link(path);
+  return refused(target) ? undefined : target.slice(target.lastIndexOf('/') + 1);
+}
+
+/** -1 means that the platform says nothing. */
+function numaNode(text: string | undefined): number | undefined {
+  const node = Number(text ?? -1);
+  return Number.isInteger(node) && node >= 0 ? node : undefined;
+}

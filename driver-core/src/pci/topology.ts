@@ -1,0 +1,48 @@
+// The PCIe tree as the paths of functions show it: who shares a root port, and what kind of platform that makes. Pure.
+import { chainOf } from './address.ts';
+import type { PciFunction } from './functions.ts';
+
+/**
+ * How GPU memory is reached: DataDirect by DMA functions; Inline behind the NIC's own switch; Numa through root ports
+ * of one socket; Unknown where neither NIC and GPU nor a DMA function sit so that we recognise it.
+ */
+export type Platform = 'DataDirect' | 'Inline' | 'Numa' | 'Unknown';
+
+export interface Topology {
+  readonly platform: Platform;
+  /** Everything below the root port of `fn`, itself included; below its host bridge where there is no root port (as in a guest). */
+  beside(fn: PciFunction): readonly PciFunction[];
+}
+
+export function topologyOf(functions: readonly PciFunction[]): Topology {
+  const complexes = Map.groupBy(functions, complexRoot);
+  return {
+    platform: platformOf(functions, [...complexes.values()]),
+    beside: (fn) => complexes.get(complexRoot(fn)) ?? [],
+  };
+}
+
+/** The root port above a function, or its host bridge (pci0009:00) where it sits on the root bus itself. */
+export function complexRoot({ path }: PciFunction): string {
+  const [first = '', ...below] = chainOf(path);
+  return below.length > 0 ? first : hostBridge(path);
+}
+
+/** True where a root port stands above the function, so that its subtree is the hardware's and not a hypervisor's. */
+export function isBelowRootPort({ path }: PciFunction): boolean {
+  return chainOf(path).length > 1;
+}
+
+function hostBridge(path: string): string {
+  return path.split('/').at(-2) ?? path;
+}
+
+function platformOf(functions: readonly PciFunction[], complexes: readonly PciFunction[][]): Platform {
+  if (functions.some((fn) => fn.kind === 'dma')) return 'DataDirect';
+  if (functions.some((fn) => fn.kind === 'gpu' && chainOf(fn.path).length === 2)) return 'Numa';
+  const inline = complexes.some((members) => {
+    const belowPort = members.filter(isBelowRootPort);
+    return belowPort.some((fn) => fn.kind === 'nic') && belowPort.some((fn) => fn.kind === 'gpu');
+  });
+  return inline ? 'Inline' : 'Unknown';
+}

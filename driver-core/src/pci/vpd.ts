@@ -1,0 +1,116 @@
+// Vital Product Data: from the bytes of a `vpd` file to its keywords. Pure. What a keyword is good for stands in binding/evidence.ts.
+
+export type VpdErrorCode = 'VPD_BLANK' | 'VPD_TRUNCATED';
+
+/** The image breaks the format's rules at `offset`. */
+export class VpdError extends Error {
+  readonly code: VpdErrorCode;
+  readonly offset: number;
+  constructor(code: VpdErrorCode, offset: number, message: string) {
+    super(message);
+    this.name = 'VpdError';
+    this.code = code;
+    this.offset = offset;
+  }
+}
+
+export interface Vpd {
+  readonly name: string | undefined;
+  /** Read-only keywords as written, such as SN, PN, V3, VU. Of a keyword that stands twice the first counts, as in the kernel. */
+  readonly keywords: ReadonlyMap<string, string>;
+  /** Of keyword RV; undefined where there is none. Reported only: the kernel pairs functions whatever the checksum says. */
+  readonly checksum: 'good' | 'bad' | undefined;
+}
+
+/** PCI Local Bus Specification 3.0, appendix I; include/linux/pci.h. */
+const LARGE = 0x80;
+const IDENTIFIER_STRING = 0x82;
+const READ_ONLY = 0x90;
+/** Small resource: item name in bits 6..3, length in bits 2..0. */
+const SMALL_END = 0xf;
+const CHECKSUM_KEYWORD = 'RV';
+
+interface Resource {
+  readonly tag: number;
+  readonly start: number;
+  readonly data: Buffer;
+}
+
+export function parseVpd(bytes: Buffer): Vpd {
+  let name: string | undefined;
+  let checksum: Vpd['checksum'];
+  const keywords = new Map<string, string>();
+  for (const { tag, start, data } of resources(bytes)) {
+    if (tag === IDENTIFIER_STRING) name ??= text(data).trim();
+    if (tag !== READ_ONLY) continue;
+    for (const { keyword, at, value } of keywordsOf(data, start)) {
+      if (keyword === CHECKSUM_KEYWORD) checksum ??= sumsToZero(bytes.subarray(0, at + 1)) ? 'good' : 'bad';
+      else if (!keywords.has(keyword)) keywords.set(keyword, text(value));
+    }
+  }
+  return { name, keywords, checksum };
+}
+
+/** A blank first byte is what a device answers that is in reset or off the bus (drivers/pci/vpd.c, pci_vpd_size). */
+function* resources(bytes: Buffer): Generator<Resource> {
+  const first = bytes[0];
+  if (first === undefined || first === 0x00 || first === 0xff)
+    throw new VpdError(
+      'VPD_BLANK',
+      0,
+      first === undefined ? 'VPD is empty' : `VPD begins with ${hex(first)}: the function is in reset or off the bus`,
+    );
+  let offset = 0;
+  for (;;) {
+    const { tag, header, length } = resourceHeader(bytes, offset);
+    if (tag === SMALL_END) return;
+    const start = offset + header;
+    yield { tag, start, data: take(bytes, start, length, `resource ${hex(tag)}`) };
+    offset = start + length;
+  }
+}
+
+function resourceHeader(bytes: Buffer, offset: number): { tag: number; header: number; length: number } {
+  const byte = take(bytes, offset, 1, 'the list of resources').readUInt8();
+  if (byte & LARGE) {
+    const length = take(bytes, offset + 1, 2, `the header of resource ${hex(byte)}`).readUInt16LE();
+    return { tag: byte, header: 3, length };
+  }
+  return { tag: (byte >> 3) & 0xf, header: 1, length: byte & 0x7 };
+}
+
+function* keywordsOf(section: Buffer, start: number) {
+  let offset = 0;
+  while (offset < section.length) {
+    const header = take(section, offset, 3, 'a keyword’s header', start);
+    const keyword = text(header.subarray(0, 2));
+    const length = header.readUInt8(2);
+    yield { keyword, at: start + offset + 3, value: take(section, offset + 3, length, `keyword ${keyword}`, start) };
+    offset += 3 + length;
+  }
+}
+
+function take(bytes: Buffer, offset: number, length: number, what: string, base = 0): Buffer {
+  const got = Math.max(bytes.length - offset, 0);
+  if (got >= length) return bytes.subarray(offset, offset + length);
+  const at = base + offset;
+  throw new VpdError(
+    'VPD_TRUNCATED',
+    at,
+    `VPD ends inside ${what} at offset ${hex(at)}: ${length} bytes announced, ${got} present`,
+  );
+}
+
+/** Byte for byte; a text ends at its first NUL, as for the kernel, which compares VUIDs with strcmp. */
+function text(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+}
+
+function sumsToZero(bytes: Buffer): boolean {
+  return bytes.reduce((sum, byte) => (sum + byte) & 0xff, 0) === 0;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(2, '0')}`;
+}
