@@ -1,0 +1,125 @@
+// A read-only file system in memory, with symbolic links that are followed as Linux does. What stands in it is tree.ts.
+import { refused } from '../host/host.ts';
+import type { Answer } from '../host/host.ts';
+import { errno } from './kernel/errno.ts';
+import type { ErrnoName } from './kernel/errno.ts';
+
+export interface File extends FileOptions {
+  readonly kind: 'file';
+  readonly content: Buffer;
+}
+export interface FileOptions {
+  /** 0444 unless said. */
+  readonly mode?: number;
+  /** Reading it reaches this PCI function, and blocks while that is wedged. */
+  readonly reaches?: string;
+  /** Reading it ends so. */
+  readonly fails?: ErrnoName | undefined;
+}
+export interface Link {
+  readonly kind: 'link';
+  readonly target: string;
+}
+export interface Directory {
+  readonly kind: 'directory';
+  readonly entries: Map<string, Entry>;
+}
+export type Entry = File | Link | Directory;
+
+/** As many links as Linux follows in one path (MAXSYMLINKS). */
+const MOST_LINKS = 40;
+
+export class Tree {
+  readonly root: Directory = { kind: 'directory', entries: new Map() };
+
+  directory(path: string): Directory {
+    let at = this.root;
+    for (const name of steps(path)) {
+      const next = at.entries.get(name) ?? { kind: 'directory', entries: new Map() };
+      if (next.kind !== 'directory') throw new Error(`${path} leads through a ${next.kind}`);
+      at.entries.set(name, next);
+      at = next;
+    }
+    return at;
+  }
+
+  file(path: string, content: Buffer | string, options: FileOptions = {}): void {
+    this.#put(path, {
+      kind: 'file',
+      content: typeof content === 'string' ? Buffer.from(content) : content,
+      ...options,
+    });
+  }
+
+  /** A link between two places of this tree, written relative to where it stands, as sysfs does. */
+  link(path: string, to: string): void {
+    const from = steps(path).slice(0, -1);
+    const target = steps(to);
+    const differ = target.findIndex((name, index) => name !== from[index]);
+    const shared = differ === -1 ? target.length : differ;
+    const up = from.slice(shared).map(() => '..');
+    this.#put(path, { kind: 'link', target: [...up, ...target.slice(shared)].join('/') });
+  }
+
+  #put(path: string, entry: Entry): void {
+    const names = steps(path);
+    const name = names.pop() ?? '';
+    this.directory(names.join('/')).entries.set(name, entry);
+  }
+
+  /** What stands at the path, and the path behind all links on the way. The last step is followed only when `follow` says so. */
+  resolve(path: string, follow: boolean): Answer<{ entry: Entry; path: string }> {
+    const ahead = steps(path);
+    let behind: string[] = [];
+    let links = 0;
+    for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
+      if (name === '..') {
+        behind.pop();
+        continue;
+      }
+      const here = this.#at(behind);
+      if (here?.kind !== 'directory') return errno('ENOTDIR', path);
+      const entry = here.entries.get(name);
+      if (entry === undefined) return errno('ENOENT', path);
+      behind.push(name);
+      if (entry.kind === 'link' && (ahead.length > 0 || follow)) {
+        links += 1;
+        if (links > MOST_LINKS) return errno('ELOOP', path);
+        behind = behind.slice(0, -1);
+        ahead.unshift(...steps(entry.target));
+      }
+    }
+    const entry = this.#at(behind);
+    return entry === undefined ? errno('ENOENT', path) : { entry, path: behind.join('/') };
+  }
+
+  /** The entry at a path without links. */
+  #at(names: readonly string[]): Entry | undefined {
+    let at: Entry | undefined = this.root;
+    for (const name of names) at = at?.kind === 'directory' ? at.entries.get(name) : undefined;
+    return at;
+  }
+
+  list(path: string): Answer<string[]> {
+    const found = this.resolve(path, true);
+    if (refused(found)) return found;
+    return found.entry.kind === 'directory' ? [...found.entry.entries.keys()].toSorted() : errno('ENOTDIR', path);
+  }
+
+  readLink(path: string): Answer<string> {
+    const found = this.resolve(path, false);
+    if (refused(found)) return found;
+    return found.entry.kind === 'link' ? found.entry.target : errno('EINVAL', path);
+  }
+
+  /** The file itself, with what reading it would mean. */
+  open(path: string): Answer<File> {
+    const found = this.resolve(path, true);
+    if (refused(found)) return found;
+    return found.entry.kind === 'file' ? found.entry : errno('EISDIR', path);
+  }
+}
+
+function steps(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}

@@ -1,0 +1,207 @@
+// A machine as a file: the form that `rdma_topo dump` prints (rdma-core, kernel-boot/rdma_topo), read strictly and decoded, plus what a
+// dump does not hold under one optional key, "virtual". What a plain dump leaves open is derived in derive.ts.
+import { inflateSync } from 'node:zlib';
+
+import { MODALIAS } from './config-space.ts';
+import { VirtualError } from './errors.ts';
+import {
+  boolean,
+  integer,
+  object,
+  oneOf,
+  optional,
+  optionalOrNull,
+  orNull,
+  record,
+  refuse,
+  text,
+  array,
+} from './shape.ts';
+import type { Place, Shape } from './shape.ts';
+
+/** One PCI function of the dump. */
+export interface DumpedFunction {
+  readonly address: string;
+  /** As the kernel writes it, below /sys: /devices/pci0009:00/0009:00:00.0/… */
+  readonly devpath: string;
+  readonly config: Buffer;
+  readonly modalias: string;
+  readonly iommuGroup: number | undefined;
+  readonly numaNode: number | undefined;
+  readonly vpd: Buffer | undefined;
+  /** Class devices by subsystem: infiniband, net, drm, nvme. */
+  readonly subsystems: Readonly<Record<string, readonly string[]>>;
+  readonly extension: FunctionExtension | undefined;
+}
+
+export interface Fixture {
+  /** The file or shipped name that it came from. */
+  readonly source: string;
+  readonly functions: readonly DumpedFunction[];
+  readonly extension: HostExtension | undefined;
+}
+
+export const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
+/** A name becomes a directory when the tree is written to disk: it must not lead anywhere else. */
+const fileName = text(/^(?!\.)[\w.:@-]{1,64}$/, 'a name of letters, digits and . : @ _ -');
+
+const functionExtension = object({
+  /** The bound driver; null = none at start. */
+  driver: optional(orNull(fileName)),
+  /** What the NIC's firmware answers to QUERY_VUID(data_direct=1); null = the capability is off. */
+  vuid: optional(orNull(text(/^[\x20-\x7e]{1,128}$/, 'a VUID of 1 to 128 printable characters'))),
+  linkLayer: optional(oneOf('InfiniBand', 'Ethernet')),
+  portState: optional(oneOf('ACTIVE', 'ARMED', 'INIT', 'DOWN')),
+  firmwareVersion: optional(text(/^\d+\.\d+\.\d+$/, 'a firmware version such as 40.44.0208')),
+  /** The PF of a VF. */
+  physfn: optional(text(PCI_ADDRESS, 'a PCI address')),
+  /** Whether the firmware can make the mkeys of a data direct registration. */
+  crossingVhcaMkey: optional(boolean),
+});
+/** What a dump does not say of a function. */
+export type FunctionExtension = ReturnType<typeof functionExtension>;
+
+const hostExtension = object({
+  /** As uname -r prints it. */
+  kernelRelease: optional(text(/^\d+\.\d+[\w.+~-]*$/, 'a kernel release such as 6.14.0-1015-nvidia-64k')),
+  pageSize: optional(oneOf(4096, 16384, 65536)),
+  /** Whether mlx5_ib has the data direct series, where the release does not tell (vendor kernels). */
+  dataDirectSeries: optional(boolean),
+  /** Network interface that carries the default route. */
+  defaultRoute: optional(fileName),
+  /** As `rdma system` shows it. */
+  rdmaNamespaces: optional(oneOf('shared', 'exclusive')),
+});
+/** What a dump does not say of the node. */
+export type HostExtension = ReturnType<typeof hostExtension>;
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** Base64 of a zlib stream, as the dump writes configuration space and VPD. */
+function compressed(most: number): Shape<Buffer> {
+  const expected = 'base64 of a complete zlib stream';
+  return (value, at) => {
+    if (typeof value !== 'string' || !BASE64.test(value)) return refuse(at, expected, value);
+    try {
+      return inflateSync(Buffer.from(value, 'base64'), { maxOutputLength: most });
+    } catch (error) {
+      return at.refuse(at.path, `${expected} of at most ${most} bytes`, (error as Error).message);
+    }
+  };
+}
+
+const configSpace: Shape<Buffer> = (value, at) => {
+  const bytes = compressed(4096)(value, at);
+  return [64, 256, 4096].includes(bytes.length)
+    ? bytes
+    : at.refuse(at.path, 'a configuration space of 64, 256 or 4096 bytes', `${bytes.length} bytes`);
+};
+
+/** Anything, then devices, then one directory a bridge, then the function itself; no step may lead out of the tree. */
+const functionPath = text(
+  /^(?:\/(?!\.)[\w.:@+-]+)*\/devices(?:\/(?!\.)[\w.:@+-]+)*\/[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/,
+  'a path such as /sys/devices/pci0009:00/0009:00:00.0',
+);
+
+const dumpedFunction = object({
+  realpath: functionPath,
+  config: configSpace,
+  modalias: text(MODALIAS, 'a PCI modalias such as pci:v000015B3d00001023sv000015B3sd00000040bc02sc07i00'),
+  iommu_group: optionalOrNull(integer(0)),
+  numa_node: optionalOrNull(integer(-1, 4095)),
+  // pci_vpd_size: a VPD address has 15 bits.
+  vpd: optionalOrNull(compressed(32_768)),
+  subsystems: optionalOrNull(record(/^[a-z][a-z0-9_]{0,31}$/, array(fileName))),
+  virtual: optional(functionExtension),
+});
+
+/** rdma_topo passes over an entry whose path does not end in a PCI address, so the node's own facts can stand among the functions. */
+const HOST_PATH = '/sys';
+const hostEntry = object({
+  realpath: text(/^\/sys$/, HOST_PATH),
+  config: compressed(4096),
+  modalias: text(/^$/, 'an empty string'),
+  virtual: hostExtension,
+});
+
+/** The file's text as a fixture; `source` names it in errors. */
+export function parseFixture(source: string, json: string): Fixture {
+  const root: Place = {
+    path: '$',
+    refuse: (path, expected, got) => {
+      throw new VirtualError('FIXTURE_INVALID', { file: source, path, expected, got });
+    },
+  };
+  const entries = array((value, at) => ({ value, at }))(parseJson(source, json), root);
+  const hosts = entries.filter(({ value }) => isHostEntry(value));
+  const second = hosts[1];
+  if (second !== undefined) refuse(second.at, `no second entry for ${HOST_PATH}`, HOST_PATH);
+  return {
+    source,
+    functions: functionsOf(entries.filter(({ value }) => !isHostEntry(value))),
+    extension: hosts[0] && hostEntry(hosts[0].value, hosts[0].at).virtual,
+  };
+}
+
+function parseJson(source: string, json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new VirtualError('FIXTURE_UNREADABLE', { file: source, problem: (error as Error).message }, { cause: error });
+  }
+}
+
+function isHostEntry(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (value as { realpath?: unknown }).realpath === HOST_PATH;
+}
+
+function functionsOf(entries: readonly { value: unknown; at: Place }[]): DumpedFunction[] {
+  const read = entries.map(({ value, at }) => ({ at, function: dumpedFunction(value, at) }));
+  const functions = read.map(({ function: entry }): DumpedFunction => {
+    const devpath = entry.realpath.slice(entry.realpath.indexOf('/devices/'));
+    return {
+      address: devpath.slice(devpath.lastIndexOf('/') + 1),
+      devpath,
+      config: entry.config,
+      modalias: entry.modalias,
+      iommuGroup: entry.iommu_group,
+      numaNode: entry.numa_node,
+      vpd: entry.vpd,
+      subsystems: entry.subsystems ?? {},
+      extension: entry.virtual,
+    };
+  });
+  const places = read.map(({ at }) => at);
+  refuseTwins(functions, places, (one) => [one.address]);
+  refuseTwins(functions, places, (one) => one.subsystems['infiniband'] ?? []);
+  refuseTwins(functions, places, (one) => one.subsystems['net'] ?? []);
+  refuseOrphans(functions, places);
+  return functions.toSorted((a, b) => (a.address < b.address ? -1 : 1));
+}
+
+/** A PCI address, an RDMA device and a network interface belong to one function each. */
+function refuseTwins(
+  functions: readonly DumpedFunction[],
+  places: readonly Place[],
+  names: (one: DumpedFunction) => readonly string[],
+): void {
+  const owners = new Map<string, string>();
+  for (const [index, one] of functions.entries()) {
+    for (const name of names(one)) {
+      const owner = owners.get(name);
+      if (owner !== undefined) refuse(places[index]!, `a name other than that of ${owner}`, name);
+      owners.set(name, one.address);
+    }
+  }
+}
+
+function refuseOrphans(functions: readonly DumpedFunction[], places: readonly Place[]): void {
+  const addresses = new Set(functions.map((one) => one.address));
+  for (const [index, one] of functions.entries()) {
+    const physfn = one.extension?.physfn;
+    if (physfn !== undefined && !addresses.has(physfn)) {
+      const at = places[index]!;
+      refuse({ ...at, path: `${at.path}.virtual.physfn` }, 'the address of a function in this file', physfn);
+    }
+  }
+}

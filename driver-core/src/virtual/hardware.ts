@@ -1,0 +1,167 @@
+// The machine's PCI functions as they stand now: bytes, firmware and what is broken. Assembled from a fixture; what a plain dump leaves
+// open is derived here. What the kernel makes of them (drivers, RDMA devices, pairs) is kernel/.
+import { refused } from '../host/host.ts';
+import { idsOf, virtualFunctions } from './config-space.ts';
+import type { PciIds } from './config-space.ts';
+import type { DumpedFunction, Fixture } from './fixture.ts';
+import { readOnlyKeyword } from './vpd.ts';
+
+export type LinkLayer = 'InfiniBand' | 'Ethernet';
+export type PortState = 'ACTIVE' | 'ARMED' | 'INIT' | 'DOWN';
+
+/** What a NIC's firmware knows and answers. */
+export interface Firmware {
+  version: string;
+  linkLayer: LinkLayer;
+  portState: PortState;
+  /** The answer to QUERY_VUID(data_direct=1); undefined while the capability is off. */
+  dataDirectVuid: string | undefined;
+  crossingVhcaMkey: boolean;
+}
+
+export type FunctionKind = 'nic' | 'dma' | 'gpu' | 'nvme' | 'bridge' | 'other';
+
+export interface PciFunction {
+  readonly address: string;
+  /** As the kernel writes it, below /sys. */
+  readonly devpath: string;
+  readonly modalias: string;
+  readonly ids: PciIds;
+  readonly kind: FunctionKind;
+  readonly config: Buffer;
+  readonly numaNode: number | undefined;
+  readonly physfn: string | undefined;
+  /** Names that its class devices get while the driver is bound, by subsystem. */
+  readonly names: Readonly<Record<string, readonly string[]>>;
+  /** The driver that takes it when it is probed. */
+  readonly homeDriver: string | undefined;
+  /** NICs only. */
+  readonly firmware: Firmware | undefined;
+  /** As the fixture has it, so that a broken one can be restored. */
+  readonly intactVpd: Buffer | undefined;
+  vpd: Buffer | undefined;
+  /** Reading the VPD ends in EIO. */
+  vpdUnreadable: boolean;
+  iommuGroup: number | undefined;
+  /** On the bus. */
+  present: boolean;
+  /** Every call that reaches it blocks. */
+  wedged: boolean;
+}
+
+export type Hardware = ReadonlyMap<string, PciFunction>;
+
+const MELLANOX = 0x15b3;
+const NVIDIA = 0x10de;
+export const DATA_DIRECT_FUNCTION = 0x2100;
+
+export function assemble(fixture: Fixture): Hardware {
+  const physfns = physfnsOf(fixture.functions);
+  const functions = fixture.functions.map((dumped) => assembleFunction(dumped, fixture, physfns.get(dumped.address)));
+  return new Map(functions.map((one) => [one.address, one]));
+}
+
+function assembleFunction(dumped: DumpedFunction, fixture: Fixture, physfn: string | undefined): PciFunction {
+  const ids = idsOf(dumped.modalias);
+  const kind = kindOf(ids);
+  return {
+    address: dumped.address,
+    devpath: dumped.devpath,
+    modalias: dumped.modalias,
+    ids,
+    kind,
+    config: Buffer.from(dumped.config),
+    numaNode: dumped.numaNode,
+    physfn,
+    names: dumped.subsystems,
+    homeDriver: dumped.extension?.driver ?? homeDrivers[kind],
+    firmware: kind === 'nic' ? firmwareOf(dumped, ids, fixture) : undefined,
+    intactVpd: dumped.vpd,
+    vpd: dumped.vpd,
+    vpdUnreadable: false,
+    iommuGroup: dumped.iommuGroup,
+    present: true,
+    wedged: false,
+  };
+}
+
+function kindOf(ids: PciIds): FunctionKind {
+  const base = ids.class >> 16;
+  if (ids.vendor === MELLANOX && ids.device === DATA_DIRECT_FUNCTION) return 'dma';
+  if (ids.vendor === MELLANOX && base === 0x02) return 'nic';
+  if (ids.vendor === NVIDIA && base === 0x03) return 'gpu';
+  if (ids.class === 0x010802) return 'nvme';
+  return base === 0x06 ? 'bridge' : 'other';
+}
+
+/** mlx5_ib names its PCI driver after itself up to Linux 7.3, mlx5_dd from about 7.4; a fixture of such a kernel says so. */
+const homeDrivers: Readonly<Record<FunctionKind, string | undefined>> = {
+  nic: 'mlx5_core',
+  dma: 'mlx5_ib',
+  gpu: 'nvidia',
+  nvme: 'nvme',
+  bridge: 'pcieport',
+  other: undefined,
+};
+
+/** Whether a driver held the function when the fixture was taken. A NIC without class devices in the dump had none. */
+export function boundAtStart(dumped: DumpedFunction): boolean {
+  if (dumped.extension?.driver !== undefined) return dumped.extension.driver !== null;
+  const kind = kindOf(idsOf(dumped.modalias));
+  return kind === 'nic' ? Object.keys(dumped.subsystems).length > 0 : homeDrivers[kind] !== undefined;
+}
+
+function firmwareOf(dumped: DumpedFunction, ids: PciIds, fixture: Fixture): Firmware {
+  const said = dumped.extension;
+  return {
+    version: said?.firmwareVersion ?? '40.44.0208',
+    // Class 0x0207 is PCI's own "InfiniBand controller".
+    linkLayer: said?.linkLayer ?? (ids.class >> 8 === 0x0207 ? 'InfiniBand' : 'Ethernet'),
+    portState: said?.portState ?? 'ACTIVE',
+    dataDirectVuid: said?.vuid === undefined ? vuidByV3(dumped, fixture) : (said.vuid ?? undefined),
+    crossingVhcaMkey: said?.crossingVhcaMkey ?? true,
+  };
+}
+
+/** A dump cannot hold what firmware answers. rdma_topo's rule finds it: NIC and DMA function of one adapter share the VPD keyword V3. */
+function vuidByV3(nic: DumpedFunction, fixture: Fixture): string | undefined {
+  const serial = keyword(nic, 'V3');
+  if (serial === undefined) return undefined;
+  const partner = fixture.functions.find(
+    (other) => kindOf(idsOf(other.modalias)) === 'dma' && keyword(other, 'V3') === serial,
+  );
+  return partner && keyword(partner, 'VU');
+}
+
+function keyword(dumped: DumpedFunction, name: string): string | undefined {
+  const value = dumped.vpd && readOnlyKeyword(dumped.vpd, name);
+  return value === undefined || refused(value) ? undefined : value;
+}
+
+/** VF address → PF address: as the fixture says, else as the PFs' SR-IOV capabilities say. */
+function physfnsOf(functions: readonly DumpedFunction[]): Map<string, string> {
+  const byRoutingId = new Map(
+    functions.map((one) => [`${domainOf(one.address)}/${routingIdOf(one.address)}`, one.address]),
+  );
+  const physfns = new Map<string, string>();
+  for (const pf of functions) {
+    for (const id of virtualFunctions(pf.config, routingIdOf(pf.address))) {
+      const vf = byRoutingId.get(`${domainOf(pf.address)}/${id}`);
+      if (vf !== undefined) physfns.set(vf, pf.address);
+    }
+  }
+  for (const { address, extension } of functions) {
+    if (extension?.physfn !== undefined) physfns.set(address, extension.physfn);
+  }
+  return physfns;
+}
+
+function domainOf(address: string): string {
+  return address.slice(0, address.indexOf(':'));
+}
+
+/** Bus, device and function in the 16 bits that PCI routes by. */
+function routingIdOf(address: string): number {
+  const [, bus = '0', device = '0', fn = '0'] = /:(..):(..)\.(.)$/.exec(address) ?? [];
+  return (Number.parseInt(bus, 16) << 8) | (Number.parseInt(device, 16) << 3) | Number(fn);
+}

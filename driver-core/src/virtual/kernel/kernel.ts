@@ -1,0 +1,273 @@
+// The virtual kernel's device model: which driver holds which function, which RDMA devices there are, and what is announced when that
+// changes. The ioctl side is uverbs.ts and mlx5.ts; how it all looks under /sys is ../tree.ts.
+import { refused } from '../../host/host.ts';
+import type { Answer, Errno } from '../../host/host.ts';
+import { readOnlyKeyword } from '../vpd.ts';
+import type { Hardware, PciFunction } from '../hardware.ts';
+import { DataDirect } from './data-direct.ts';
+import { Dmabufs } from './dmabuf.ts';
+import { errno } from './errno.ts';
+import { methodTable } from './methods.ts';
+import { mlx5Ops } from './mlx5.ts';
+import { auxiliaryEvent, classEvent, pciEvent } from './uevent.ts';
+import type { Announcement, ClassDevice } from './uevent.ts';
+import { UverbsFile } from './uverbs.ts';
+import type { MethodTable, UverbsDevice } from './uverbs.ts';
+
+export interface KernelSettings {
+  readonly release: string;
+  readonly pageSize: number;
+  /** mlx5_ib has the data direct series. */
+  readonly dataDirectSeries: boolean;
+  readonly defaultRoute: string | undefined;
+}
+
+/** A registered RDMA device and the numbers that it was given. */
+export interface RdmaDevice extends UverbsDevice {
+  readonly nic: PciFunction;
+  readonly name: string;
+  /** Number of uverbsN and umadN. */
+  readonly number: number;
+  readonly methods: MethodTable;
+  /** ib_uverbs has made its node. */
+  hasUverbs: boolean;
+}
+
+/** Names by which a call on a NIC's uverbs node can be made to fail. */
+export const CALLS = ['open', 'get-context', 'path', 'alloc-pd', 'register', 'destroy-mr', 'destroy-pd'] as const;
+export type CallName = (typeof CALLS)[number];
+
+/** drivers/infiniband/core/{uverbs_main,user_mad}.c: IB_UVERBS_MAJOR and its base minor; umad shares the major. */
+const INFINIBAND_MAJOR = 231;
+const UVERBS_BASE_MINOR = 192;
+
+export class Kernel {
+  readonly hardware: Hardware;
+  readonly settings: KernelSettings;
+  readonly dmabufs = new Dmabufs();
+  /** `rdma system`: in exclusive mode a process outside the device's network namespace may not open it. */
+  rdmaNamespaces: 'shared' | 'exclusive' = 'shared';
+  readonly #drivers = new Map<PciFunction, string>();
+  readonly #rdmaDevices = new Map<PciFunction, RdmaDevice>();
+  readonly #dataDirect = new DataDirect();
+  readonly #refusals = new Map<PciFunction, Map<string, Errno>>();
+  readonly #announce: (event: Announcement) => void;
+
+  constructor(hardware: Hardware, settings: KernelSettings, announce: (event: Announcement) => void) {
+    this.hardware = hardware;
+    this.settings = settings;
+    this.#announce = announce;
+  }
+
+  driverOf(one: PciFunction): string | undefined {
+    return this.#drivers.get(one);
+  }
+
+  rdmaDeviceOf(nic: PciFunction): RdmaDevice | undefined {
+    return this.#rdmaDevices.get(nic);
+  }
+
+  rdmaDevices(): RdmaDevice[] {
+    return [...this.#rdmaDevices.values()];
+  }
+
+  /** Binds what was bound when the fixture was taken; RDMA devices get the names that they had. */
+  boot(bound: readonly PciFunction[]): void {
+    const byName = bound.toSorted((a, b) => rdmaName(a).localeCompare(rdmaName(b), 'en', { numeric: true }));
+    for (const one of byName) this.#bindAs(one, one.names['infiniband']?.[0]);
+  }
+
+  /** Probes with the function's own driver; what the driver says when it does not want it. */
+  bind(one: PciFunction): Answer<0> {
+    return this.#bindAs(one, undefined);
+  }
+
+  #bindAs(one: PciFunction, name: string | undefined): Answer<0> {
+    const driver = one.homeDriver;
+    if (!one.present || driver === undefined) return errno('ENODEV', one.address);
+    if (this.#drivers.has(one)) return errno('EBUSY', `${one.address} is bound to ${driver}`);
+    const probed = this.#probe(one, name);
+    if (refused(probed)) return probed;
+    this.#drivers.set(one, driver);
+    this.#announce(pciEvent('bind', one, driver));
+    return 0;
+  }
+
+  #probe(one: PciFunction, name: string | undefined): Answer<0> {
+    if (one.kind === 'dma') return this.#probeDma(one);
+    if (isRdma(one)) this.#registerRdmaDevice(one, name);
+    else this.#announceClassDevices('add', one);
+    return 0;
+  }
+
+  /** mlx5_data_direct_probe: the VPD is read once, now, and must have the keyword VU. */
+  #probeDma(dma: PciFunction): Answer<0> {
+    if (dma.vpd === undefined) return errno('ENODEV', `VPD of ${dma.address}`);
+    const vuid = dma.vpdUnreadable ? errno('EIO', `VPD of ${dma.address}`) : readOnlyKeyword(dma.vpd, 'VU');
+    if (refused(vuid)) return vuid;
+    this.#dataDirect.addDma(dma, vuid);
+    return 0;
+  }
+
+  unbind(one: PciFunction): Answer<0> {
+    if (!this.#drivers.has(one)) return errno('ENODEV', `${one.address} has no driver`);
+    if (one.kind === 'dma') this.#dataDirect.removeDma(one);
+    const device = this.#rdmaDevices.get(one);
+    if (device === undefined) this.#announceClassDevices('remove', one);
+    else this.#unregisterRdmaDevice(device);
+    this.#drivers.delete(one);
+    this.#announce(pciEvent('unbind', one));
+    return 0;
+  }
+
+  /** Hot-removal: the function and everything below it, from the leaves up. */
+  remove(one: PciFunction): void {
+    for (const each of this.#subtree(one).toReversed()) {
+      if (!each.present) continue;
+      if (this.#drivers.has(each)) this.unbind(each);
+      each.present = false;
+      this.#announce(pciEvent('remove', each));
+    }
+  }
+
+  /** Hot-add and probe, from the function down. A function whose driver does not want it stays without one. */
+  add(one: PciFunction): void {
+    for (const each of this.#subtree(one)) {
+      if (each.present) continue;
+      each.present = true;
+      this.#announce(pciEvent('add', each));
+      this.bind(each);
+    }
+  }
+
+  #subtree(root: PciFunction): PciFunction[] {
+    return [...this.hardware.values()]
+      .filter((one) => one === root || one.devpath.startsWith(`${root.devpath}/`))
+      .toSorted((a, b) => a.devpath.length - b.devpath.length);
+  }
+
+  /** ib_uverbs is unloaded, or loaded again: the RDMA device stays, its node goes and comes. */
+  setUverbs(device: RdmaDevice, present: boolean): void {
+    if (device.hasUverbs === present) return;
+    device.hasUverbs = present;
+    this.#announce(classEvent(present ? 'add' : 'remove', device.nic, uverbsOf(device)));
+  }
+
+  refuse(nic: PciFunction, call: CallName, refusal: Errno): void {
+    const calls = this.#refusals.get(nic) ?? new Map<string, Errno>();
+    this.#refusals.set(nic, calls.set(call, refusal));
+  }
+
+  allow(nic: PciFunction): void {
+    this.#refusals.delete(nic);
+  }
+
+  /** open("/dev/infiniband/uverbsN"). */
+  openUverbs(path: string): Answer<UverbsFile> {
+    const device = this.uverbsAt(path);
+    if (device === undefined) return errno('ENOENT', path);
+    const refusal = this.#refusals.get(device.nic)?.get('open');
+    if (refusal !== undefined) return refusal;
+    if (this.rdmaNamespaces === 'exclusive') return errno('EPERM', path);
+    return new UverbsFile(device, device.methods, this.settings.pageSize);
+  }
+
+  uverbsAt(path: string): RdmaDevice | undefined {
+    return this.rdmaDevices().find((device) => device.hasUverbs && path === `/dev/infiniband/uverbs${device.number}`);
+  }
+
+  #registerRdmaDevice(nic: PciFunction, name: string | undefined): void {
+    const refusals = this.#refusals;
+    const device: RdmaDevice = {
+      nic,
+      name: name ?? this.#nameFor(nic),
+      number: lowestFree(new Set(this.rdmaDevices().map((other) => other.number))),
+      methods: methodTable(
+        mlx5Ops({
+          nic,
+          dataDirect: this.#dataDirect,
+          dmabufs: this.dmabufs,
+          pageSize: this.settings.pageSize,
+          dataDirectSeries: this.settings.dataDirectSeries,
+        }),
+      ),
+      hasUverbs: true,
+      gone: false,
+      refusal: (method) => refusals.get(nic)?.get(method),
+    };
+    this.#rdmaDevices.set(nic, device);
+    const vuid = nic.firmware?.dataDirectVuid;
+    if (vuid !== undefined) this.#dataDirect.addNic(nic, vuid);
+
+    this.#announce(auxiliaryEvent('add', nic, device.number));
+    for (const each of classDevicesOf(device).toReversed()) this.#announce(classEvent('add', nic, each));
+    this.#announce(auxiliaryEvent('bind', nic, device.number));
+  }
+
+  #unregisterRdmaDevice(device: RdmaDevice): void {
+    const { nic } = device;
+    device.gone = true;
+    this.#rdmaDevices.delete(nic);
+    this.#dataDirect.removeNic(nic);
+    for (const each of classDevicesOf(device)) this.#announce(classEvent('remove', nic, each));
+    this.#announce(auxiliaryEvent('unbind', nic, device.number));
+    this.#announce(auxiliaryEvent('remove', nic, device.number));
+  }
+
+  /** The lowest free mlx5_N, as the kernel gives it: after a NIC was away its name may be another's. A name given by udev is kept. */
+  #nameFor(nic: PciFunction): string {
+    const names = new Set(this.rdmaDevices().map((device) => device.name));
+    const before = rdmaName(nic);
+    if (before !== '' && !KERNEL_NAME.test(before) && !names.has(before)) return before;
+    const numbers = [...names]
+      .filter((name) => KERNEL_NAME.test(name))
+      .map((name) => Number(name.slice('mlx5_'.length)));
+    return `mlx5_${lowestFree(new Set(numbers))}`;
+  }
+
+  #announceClassDevices(action: 'add' | 'remove', one: PciFunction): void {
+    for (const [subsystem, names] of Object.entries(one.names)) {
+      for (const name of names) this.#announce(classEvent(action, one, { subsystem, name }));
+    }
+  }
+}
+
+const KERNEL_NAME = /^mlx5_\d+$/;
+
+function rdmaName(one: PciFunction): string {
+  return one.names['infiniband']?.[0] ?? '';
+}
+
+/** A NIC that showed a network interface and no RDMA device runs without mlx5_ib. */
+function isRdma(one: PciFunction): boolean {
+  return one.kind === 'nic' && (one.names['infiniband'] !== undefined || one.names['net'] === undefined);
+}
+
+function lowestFree(taken: ReadonlySet<number>): number {
+  let number = 0;
+  while (taken.has(number)) number += 1;
+  return number;
+}
+
+function uverbsOf(device: RdmaDevice): ClassDevice {
+  const { number } = device;
+  const node = { major: INFINIBAND_MAJOR, minor: UVERBS_BASE_MINOR + number, path: `infiniband/uverbs${number}` };
+  return { subsystem: 'infiniband_verbs', name: `uverbs${number}`, node };
+}
+
+function umadOf(device: RdmaDevice): ClassDevice {
+  const { number } = device;
+  const node = { major: INFINIBAND_MAJOR, minor: number, path: `infiniband/umad${number}` };
+  return { subsystem: 'infiniband_mad', name: `umad${number}`, node };
+}
+
+/** What hangs below the NIC's function, in the order in which it goes away. */
+export function classDevicesOf(device: RdmaDevice): ClassDevice[] {
+  const netdevs = device.nic.names['net'] ?? [];
+  return [
+    ...(device.hasUverbs ? [uverbsOf(device)] : []),
+    umadOf(device),
+    ...netdevs.map((name): ClassDevice => ({ subsystem: 'net', name })),
+    { subsystem: 'infiniband', name: device.name },
+  ];
+}
