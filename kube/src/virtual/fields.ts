@@ -82,9 +82,16 @@ function itemOf(list: Json[], step: string, make: boolean): Json | undefined {
   return item;
 }
 
-/** Removes a leaf, and what is left empty around it. */
-export function removeLeaf(object: Json, path: string): void {
-  removeAt(object, JSON.parse(path) as Path);
+/** Removes leaves, and what is left empty around them. The keys of an item go last: by them it is found. */
+export function removeLeaves(object: Json, paths: readonly string[]): void {
+  const steps = paths.map((path) => JSON.parse(path) as Path);
+  for (const path of steps.filter((one) => !isItemKey(one))) removeAt(object, path);
+  for (const path of steps.filter(isItemKey)) removeAt(object, path);
+}
+
+function isItemKey(path: Path): boolean {
+  const [item = '', field = ''] = path.slice(-2);
+  return item.startsWith('k:') && field.slice(2) in (JSON.parse(item.slice(2)) as Json);
 }
 
 function removeAt(at: unknown, [step, ...rest]: Path): void {

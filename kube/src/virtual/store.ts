@@ -7,7 +7,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../clock.ts';
 import { type KubeObject, type ObjectName, type Resource, keyOf } from '../object.ts';
-import { type Json, type ListMapKeys, fieldsV1, isMap, leavesOf, mergePatched, removeLeaf, setLeaf } from './fields.ts';
+import {
+  type Json,
+  type ListMapKeys,
+  fieldsV1,
+  isMap,
+  leavesOf,
+  mergePatched,
+  removeLeaves,
+  setLeaf,
+} from './fields.ts';
 import { Refusal } from './refusal.ts';
 
 /** A resource as it is served. */
@@ -155,9 +164,12 @@ export class Store {
     if (contested.length > 0 && !force) throw conflict(contested);
 
     const next = structuredClone(base) as unknown as Json;
-    for (const path of before.find(isMine)?.fields ?? []) {
-      if (!applied.has(path) && !others.some((owner) => owner.fields.has(path))) removeLeaf(next, path);
-    }
+    const given = [...(before.find(isMine)?.fields ?? [])].filter((path) => !applied.has(path));
+    const isHeld = (path: string): boolean => others.some((owner) => owner.fields.has(path));
+    removeLeaves(
+      next,
+      given.filter((path) => !isHeld(path)),
+    );
     for (const [path, value] of applied) setLeaf(next, path, value);
     const taken = new Set(contested.map(({ path }) => path));
     const owners = [
