@@ -127,7 +127,8 @@ function hasTakenOver({ object, assignment }: NodeReport): boolean {
 
 function acceptanceOf(policy: Policy, nodes: readonly NodeReport[]): Summary['acceptance'] {
   if (policy.problem !== undefined) {
-    const kept = nodes.length > 0 ? `; ${counted(nodes.length, 'node')} keep what was accepted before` : '';
+    const kept =
+      nodes.length > 0 ? `; what was accepted before stays in force on ${counted(nodes.length, 'node')}` : '';
     return { reason: 'Invalid', message: policy.problem + kept };
   }
   const conflicts = nodes
