@@ -1,12 +1,12 @@
 {{- define "data-direct.name" -}}
-{{ default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{ default .Chart.Name .Values.nameOverride | trunc 45 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* At most 50 characters: a suffix such as -operator, and what Kubernetes appends to names of pods, must fit in 63. */ -}}
+{{- /* At most 45 characters: the longest suffix, -operator-events, must fit in 63. */ -}}
 {{- define "data-direct.fullname" -}}
 {{- $name := include "data-direct.name" . -}}
 {{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{ default $both .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{ default $both .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "data-direct.image" -}}

@@ -18,6 +18,21 @@ const parts: readonly Part[] = [clientsPart, testImagesPart, ...goParts];
 const lockWaitSeconds = 45 * 60;
 
 export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
+  return withCache(report, async (root) => {
+    await ensureDebianPackages(report, signal);
+    const directories: Partial<Record<PartName, string>> = {};
+    for (const part of parts) directories[part.name] = await ensurePart(root, part, report, signal);
+    return directories as Toolchain;
+  });
+}
+
+/** The directory of kubectl and Helm alone, for tests that need no node. */
+export async function ensureClients(report: Report, signal?: AbortSignal): Promise<string> {
+  return withCache(report, (root) => ensurePart(root, clientsPart, report, signal));
+}
+
+/** For the one run that may write to the cache. */
+async function withCache<T>(report: Report, work: (root: string) => Promise<T>): Promise<T> {
   const root = cacheRoot(process.env);
   const lock = {
     file: join(root, 'lock'),
@@ -25,11 +40,8 @@ export async function ensureToolchain(report: Report, signal?: AbortSignal): Pro
     onWait: () => report(`another run is building into ${root}: waiting for it`),
   };
   return withLock(lock, async () => {
-    await ensureDebianPackages(report, signal);
     await removeUnfinished(root);
-    const directories: Partial<Record<PartName, string>> = {};
-    for (const part of parts) directories[part.name] = await ensurePart(root, part, report, signal);
-    return directories as Toolchain;
+    return work(root);
   });
 }
 

@@ -1,0 +1,332 @@
+// What `helm install` would send, read field by field. Whether a cluster takes it and it runs is told by the suite in e2e/cluster.
+import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type {
+  V1Container,
+  V1CustomResourceDefinition,
+  V1DaemonSet,
+  V1Deployment,
+  V1Job,
+  V1PodSpec,
+} from '@kubernetes/client-node';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { parse } from 'yaml';
+
+import { type Rendered, chartDirectory, helm, namespace, render } from './render.ts';
+
+const manifests = join(import.meta.dirname, '../../crds/manifests');
+const virtualTray = { virtualHost: { fixture: 'gb300-tray' } };
+
+let onHardware: Rendered;
+let onVirtualTray: Rendered;
+beforeAll(async () => {
+  [onHardware, onVirtualTray] = await Promise.all([render(), render(virtualTray)]);
+}, 300_000);
+
+function agentTemplate(rendered: Rendered): unknown {
+  return rendered.the('DaemonSet', '-agent').spec?.template;
+}
+
+function agentPod(rendered: Rendered): V1PodSpec {
+  return podOf(rendered.the('DaemonSet', '-agent'));
+}
+
+function podOf({ spec }: V1DaemonSet | V1Deployment | V1Job): V1PodSpec {
+  const pod = spec?.template.spec;
+  if (!pod) throw new Error('no pod template');
+  return pod;
+}
+
+function onlyContainer({ containers }: V1PodSpec): V1Container {
+  const [container] = containers;
+  if (!container || containers.length > 1) throw new Error(`${containers.length} containers`);
+  return container;
+}
+
+/** `mount point ← path on the node`, with ro where the container cannot write. */
+function hostMounts(pod: V1PodSpec): string[] {
+  const paths = new Map(pod.volumes?.map(({ name, hostPath }) => [name, hostPath?.path]));
+  return (onlyContainer(pod).volumeMounts ?? []).flatMap(({ name, mountPath, readOnly }) => {
+    const path = paths.get(name);
+    return path === undefined ? [] : [`${mountPath} ← ${path}${readOnly ? ' ro' : ''}`];
+  });
+}
+
+function configOf(rendered: Rendered, component: string): unknown {
+  const { data } = rendered.the('ConfigMap', `-${component}`);
+  const [text] = Object.values(data ?? {});
+  return JSON.parse(text ?? '');
+}
+
+/** `group/resource: verbs`, sorted; with [names] where they are limited. */
+function rightsOf(component: string): string[] {
+  const roles = [...onHardware.all('ClusterRole'), ...onHardware.all('Role')];
+  return roles
+    .filter(({ metadata }) => metadata?.labels?.['app.kubernetes.io/component'] === component)
+    .flatMap(({ metadata, rules }) => (rules ?? []).map((rule) => ({ where: metadata?.namespace ?? 'cluster', rule })))
+    .flatMap(({ where, rule: { apiGroups = [''], resources = [], resourceNames, verbs } }) =>
+      resources.map((resource) => {
+        const names = resourceNames ? `[${resourceNames.join()}]` : '';
+        return `${where} ${apiGroups.join()}/${resource}${names}: ${verbs.join(' ')}`;
+      }),
+    )
+    .toSorted();
+}
+
+function crdNames(rendered: Rendered): (string | undefined)[] {
+  return rendered.all('CustomResourceDefinition').map(({ metadata }) => metadata?.name);
+}
+
+test('helm lint has nothing to complain of', async () => {
+  await expect(helm(['lint', '--strict', chartDirectory])).resolves.toContain('0 chart(s) failed');
+});
+
+test('Kubernetes 1.31 is refused', async () => {
+  await expect(render({}, { arguments: ['--kube-version', '1.31.9'] })).rejects.toThrow(/requires kubeVersion/);
+});
+
+describe('every object', () => {
+  test('says whose it is', () => {
+    for (const { kind, metadata } of onHardware.objects) {
+      expect([kind, metadata?.labels]).toEqual([
+        kind,
+        expect.objectContaining({
+          'app.kubernetes.io/name': 'data-direct',
+          'app.kubernetes.io/instance': 'data-direct',
+          'app.kubernetes.io/managed-by': 'Helm',
+        }),
+      ]);
+    }
+  });
+
+  test('is in the release’s namespace, but for the right to write Events about cluster-scoped objects', () => {
+    const elsewhere = onHardware.objects.filter(
+      ({ metadata }) => metadata?.namespace && metadata.namespace !== namespace,
+    );
+    expect(elsewhere.map(({ kind, metadata }) => `${kind} ${metadata?.namespace}/${metadata?.name}`)).toEqual([
+      'Role default/data-direct-agent-events',
+      'Role default/data-direct-operator-events',
+      'RoleBinding default/data-direct-agent-events',
+      'RoleBinding default/data-direct-operator-events',
+    ]);
+  });
+
+  test('has a name that Kubernetes takes, however long the release’s is', async () => {
+    const rendered = await render({}, { release: `r${'-long'.repeat(10)}` });
+    const lengths = rendered.objects
+      .filter(({ kind }) => kind !== 'CustomResourceDefinition')
+      .map(({ metadata }) => metadata?.name?.length);
+    expect(Math.max(...lengths.map(Number))).toBeLessThanOrEqual(63);
+  });
+});
+
+describe('the agent', () => {
+  test('runs on every node, also on tainted ones, before ordinary pods, and without the host’s network', () => {
+    const pod = agentPod(onHardware);
+    expect(pod).toMatchObject({ tolerations: [{ operator: 'Exists' }], priorityClassName: 'system-node-critical' });
+    expect([pod.hostNetwork, pod.hostPID, pod.hostIPC]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('sees of its node what it reads, and writes only sockets and its checkpoint', () => {
+    expect(hostMounts(agentPod(onHardware))).toEqual([
+      '/var/lib/kubelet/device-plugins ← /var/lib/kubelet/device-plugins',
+      '/var/lib/kubelet/pod-resources ← /var/lib/kubelet/pod-resources ro',
+      '/var/lib/data-direct ← /var/lib/data-direct',
+      '/host/sys ← /sys ro',
+      '/host/dev ← /dev ro',
+      '/host/proc/1/net ← /proc/1/net ro',
+    ]);
+    expect(configOf(onHardware, 'agent')).toEqual({
+      logLevel: 'info',
+      rescanSeconds: 30,
+      hostRoots: { sysfs: '/host/sys', proc: '/host/proc/1', dev: '/host/dev' },
+    });
+  });
+
+  test('with a virtual tray sees nothing of the hardware and has one capability', () => {
+    expect(hostMounts(agentPod(onVirtualTray))).toEqual([
+      '/var/lib/kubelet/device-plugins ← /var/lib/kubelet/device-plugins',
+      '/var/lib/kubelet/pod-resources ← /var/lib/kubelet/pod-resources ro',
+      '/var/lib/data-direct ← /var/lib/data-direct',
+      '/var/lib/data-direct-virtual ← /var/lib/data-direct-virtual',
+    ]);
+    expect(onlyContainer(agentPod(onVirtualTray)).securityContext).toEqual({
+      runAsUser: 0,
+      runAsGroup: 0,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'], add: ['MKNOD'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(configOf(onVirtualTray, 'agent')).toMatchObject({ virtualHost: { fixture: 'gb300-tray' } });
+  });
+
+  test('finds pod-resources below another kubelet root, and the plugin sockets where the kubelet always has them', async () => {
+    const mounts = hostMounts(agentPod(await render({ kubeletRootDir: '/var/lib/k0s/kubelet' })));
+    expect(mounts.slice(0, 2)).toEqual([
+      '/var/lib/kubelet/device-plugins ← /var/lib/kubelet/device-plugins',
+      '/var/lib/kubelet/pod-resources ← /var/lib/k0s/kubelet/pod-resources ro',
+    ]);
+  });
+
+  test('is never there twice on a node, also while it is upgraded', () => {
+    const { spec } = onHardware.the('DaemonSet', '-agent');
+    expect(spec?.updateStrategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } });
+  });
+
+  test('restarts for a changed configuration, and not for a new chart of the same image', async () => {
+    const newer = await mkdtemp(join(tmpdir(), 'data-direct-chart-'));
+    onTestFinished(() => rm(newer, { recursive: true }));
+    await cp(chartDirectory, newer, { recursive: true });
+    const chart = await readFile(join(newer, 'Chart.yaml'), 'utf8');
+    await writeFile(join(newer, 'Chart.yaml'), chart.replace(/^version: .*$/m, 'version: 99.0.0'));
+
+    const [sameImage, otherConfig] = await Promise.all([render({}, { chart: newer }), render({ logLevel: 'debug' })]);
+    expect(agentTemplate(sameImage)).toEqual(agentTemplate(onHardware));
+    expect(agentTemplate(otherConfig)).not.toEqual(agentTemplate(onHardware));
+  });
+});
+
+describe.each(['Deployment', 'Job'] as const)('the %s', (kind) => {
+  test('runs under the restricted Pod Security Standard', () => {
+    const pod = podOf(onHardware.the(kind, ''));
+    expect(onlyContainer(pod).securityContext).toEqual({
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    expect(hostMounts(pod)).toEqual([]);
+  });
+});
+
+describe('rights', () => {
+  test('the agent reads node objects and writes their status, its heartbeat and Events', () => {
+    expect(rightsOf('agent')).toEqual([
+      'cluster datadirect.dev/datadirectnodes/status: patch',
+      'cluster datadirect.dev/datadirectnodes: get list watch',
+      'data-direct coordination.k8s.io/leases: create patch',
+      'default events.k8s.io/events: create patch',
+    ]);
+  });
+
+  test('the operator writes node objects, the status of policies, node labels, its lease and Events', () => {
+    expect(rightsOf('operator')).toEqual([
+      'cluster /nodes: get list watch patch',
+      'cluster datadirect.dev/datadirectnodes: get list watch create patch delete',
+      'cluster datadirect.dev/datadirectpaths/status: patch',
+      'cluster datadirect.dev/datadirectpaths: get list watch',
+      'data-direct coordination.k8s.io/leases: create',
+      'data-direct coordination.k8s.io/leases: list watch',
+      'data-direct coordination.k8s.io/leases[data-direct-operator]: get patch',
+      'default events.k8s.io/events: create patch',
+    ]);
+  });
+});
+
+describe('the CRDs', () => {
+  test('are those of crds/manifests, and stay when the release goes', async () => {
+    for (const file of await readdir(manifests)) {
+      const source = parse(await readFile(join(manifests, file), 'utf8')) as V1CustomResourceDefinition;
+      const rendered = onHardware.the('CustomResourceDefinition', source.metadata?.name ?? '');
+      expect(rendered.spec).toEqual(source.spec);
+      expect(rendered.metadata?.annotations).toEqual({ 'helm.sh/resource-policy': 'keep' });
+    }
+    expect(crdNames(onHardware)).toHaveLength(2);
+  });
+
+  test('go with the release, or are not part of it, if so wished', async () => {
+    const [gone, none] = await Promise.all([render({ crds: { keep: false } }), render({ crds: { install: false } })]);
+    expect(gone.all('CustomResourceDefinition').map(({ metadata }) => metadata?.annotations)).toEqual([{}, {}]);
+    expect(crdNames(none)).toEqual([]);
+  });
+});
+
+describe('uninstalling', () => {
+  const hook = 'helm.sh/hook';
+  const retiring = () => onHardware.objects.filter(({ metadata }) => metadata?.annotations?.[hook] !== undefined);
+
+  test('begins with a Job that has its account, rights and configuration before it runs', () => {
+    const ofTheHook = retiring().map(({ kind, metadata }) => [kind, metadata?.annotations?.['helm.sh/hook-weight']]);
+    expect(ofTheHook.toSorted()).toEqual([
+      ['ClusterRole', '0'],
+      ['ClusterRoleBinding', '0'],
+      ['ConfigMap', '0'],
+      ['Job', '1'],
+      ['Role', '0'],
+      ['RoleBinding', '0'],
+      ['ServiceAccount', '0'],
+    ]);
+    expect(new Set(retiring().map(({ metadata }) => metadata?.annotations?.[hook]))).toEqual(new Set(['pre-delete']));
+  });
+
+  test('needs nothing of the rest of the release, which may be half-installed', () => {
+    const pod = podOf(onHardware.the('Job', '-retire'));
+    expect(pod.serviceAccountName).toBe('data-direct-retire');
+    expect(pod.volumes).toEqual([{ name: 'config', configMap: { name: 'data-direct-retire' } }]);
+    expect(configOf(onHardware, 'retire')).toEqual(configOf(onHardware, 'operator'));
+  });
+
+  test('leaves nothing of the Job behind when it succeeds, and does not wait for ever', () => {
+    for (const { metadata } of retiring())
+      expect(metadata?.annotations?.['helm.sh/hook-delete-policy']).toMatch(/^before-hook-creation,hook-succeeded/);
+    expect(onHardware.the('Job', '-retire').spec?.activeDeadlineSeconds).toBe(120);
+  });
+});
+
+describe('values', () => {
+  test.each([
+    [{ agnt: {} }, "additional properties 'agnt' not allowed"],
+    [{ image: { digest: 'x' } }, "at '/image': additional properties 'digest' not allowed"],
+    [{ agent: { tolerations: 'all' } }, "at '/agent/tolerations': got string, want array"],
+    [{ agent: { maxUnavailable: 0 } }, "at '/agent/maxUnavailable'"],
+    [{ logLevel: 'loud' }, "at '/logLevel'"],
+    [{ kubeletRootDir: 'var/lib/kubelet/' }, "at '/kubeletRootDir'"],
+    [{ virtualHost: { fixtures: 'gb300-tray' } }, "at '/virtualHost': additional properties 'fixtures' not allowed"],
+  ])('%j is refused with its place', async (values, complaint) => {
+    await expect(render(values)).rejects.toThrow(complaint);
+  });
+
+  test('of pods arrive in both workloads', async () => {
+    const placement = {
+      nodeSelector: { pool: 'gpu' },
+      podAnnotations: { 'example.com/a': '1' },
+      podLabels: { team: 'hpc' },
+      affinity: { nodeAffinity: {} },
+      resources: { limits: { memory: '1Gi' } },
+    };
+    const rendered = await render({ agent: placement, operator: placement, imagePullSecrets: [{ name: 'pull' }] });
+    for (const workload of [rendered.the('DaemonSet', '-agent'), rendered.the('Deployment', '-operator')]) {
+      expect(workload.spec?.template.metadata).toMatchObject({
+        annotations: { 'example.com/a': '1' },
+        labels: { team: 'hpc' },
+      });
+      expect(podOf(workload)).toMatchObject({
+        nodeSelector: { pool: 'gpu', 'kubernetes.io/os': 'linux' },
+        affinity: { nodeAffinity: {} },
+        imagePullSecrets: [{ name: 'pull' }],
+      });
+      expect(onlyContainer(podOf(workload)).resources?.limits).toEqual({ memory: '1Gi' });
+    }
+  });
+
+  test('an image of one’s own is used by all pods', async () => {
+    const image = { repository: 'registry.example.com/dd', tag: 'test', pullPolicy: 'Never' };
+    const rendered = await render({ image });
+    const pods = (['DaemonSet', 'Deployment', 'Job'] as const).map((kind) => podOf(rendered.the(kind, '')));
+    expect(pods.map(onlyContainer).map(({ image: used, imagePullPolicy }) => [used, imagePullPolicy])).toEqual(
+      Array.from({ length: 3 }, () => ['registry.example.com/dd:test', 'Never']),
+    );
+  });
+
+  test('a PodMonitor is there only when asked for', async () => {
+    expect(onHardware.all('PodMonitor')).toEqual([]);
+    const rendered = await render({ metrics: { podMonitor: { enabled: true, labels: { release: 'prometheus' } } } });
+    expect(rendered.the('PodMonitor', 'data-direct').metadata?.labels).toMatchObject({ release: 'prometheus' });
+  });
+});
