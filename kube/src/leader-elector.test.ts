@@ -66,9 +66,9 @@ test('a leader that is killed is followed by another after the lease has run out
   const server = await startServer();
   await leads(replica(server, 'one'));
   const two = replica(server, 'two');
-  await live(two, 14_000);
+  await live(two, 12_000);
   expect(two.elected).toBe(0);
-  await live(two, 4_000);
+  await live(two, 6_000);
   await leads(two);
   expect(lease(server)).toMatchObject({ holderIdentity: 'two', leaseTransitions: 1 });
 });
@@ -108,9 +108,9 @@ test('times written by a replica whose wall clock is wrong mislead nobody', asyn
   await live(two, 10_000);
   expect(two.elected).toBe(0);
   server.store.patch(leases, name, { spec: { renewTime: '2999-01-01T00:00:00.000000Z' } });
-  await live(two, 14_000);
+  await live(two, 12_000);
   expect(two.elected).toBe(0);
-  await live(two, 5_000);
+  await live(two, 8_000);
   await leads(two);
 });
 

@@ -1,4 +1,5 @@
 // The face of the virtual cluster, for tests: `@data-direct/kube/virtual`. Nothing that ships imports it.
+export { type Claim, contract, contractCrd, contractResource } from './contract.ts';
 export { ManualClock, until } from './manual-clock.ts';
 export { Refusal, type Refused } from './refusal.ts';
 export type { Received } from './request.ts';

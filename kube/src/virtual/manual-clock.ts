@@ -70,9 +70,9 @@ function turn(): Promise<void> {
 const patienceMs = 10_000;
 
 /** Lets the event loop turn until `condition` holds. Fails, naming `what`, after ten real seconds. */
-export async function until(condition: () => boolean, what = condition.toString()): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, what = condition.toString()): Promise<void> {
   const end = performance.now() + patienceMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error(`waited in vain for: ${what}`);
     await turn();
   }
