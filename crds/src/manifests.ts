@@ -139,7 +139,12 @@ export const DEFINITIONS: readonly Definition[] = [
     spec: dataDirectNodeSpecSchema.describe('compiled by the operator; not for people to edit'),
     status: dataDirectNodeStatusSchema.describe('what the node’s agent sees'),
     columns: [
-      { name: 'Paths', type: 'integer', jsonPath: '.status.pathCounts.total', description: 'paths of the node' },
+      {
+        name: 'Paths',
+        type: 'integer',
+        jsonPath: '.status.pathCounts.total',
+        description: 'paths that a resource holds',
+      },
       { name: 'Ready', type: 'integer', jsonPath: '.status.pathCounts.ready', description: 'paths that are Ready' },
       {
         name: 'Reason',

@@ -313,8 +313,8 @@ export const dataDirectNodeStatusSchema = z.object({
   observedGeneration: generation.optional().describe('the generation of spec which this status follows'),
   pathCounts: z
     .object({
-      total: count.describe('paths of all states'),
-      ready: count.describe('paths in state Ready'),
+      total: count.describe('paths that a resource holds'),
+      ready: count.describe('those of them in state Ready'),
     })
     .optional()
     .describe('paths, counted: a printer column cannot count a list'),
@@ -339,5 +339,7 @@ export const dataDirectNodeStatusSchema = z.object({
     .meta(mapBy('name')),
   kernel: z.string().max(128).optional().describe('the node’s kernel release'),
   agentVersion: z.string().max(64).optional().describe('of the agent that wrote this'),
-  conditions: conditions('Registered: the kubelet knows every resource of spec.'),
+  conditions: conditions(
+    'Ready: its reason is that of the first path which is not as its policy asks. Registered: the kubelet follows every resource of spec.',
+  ),
 });

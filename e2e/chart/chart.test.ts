@@ -14,6 +14,7 @@ import type {
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 
+import { readConfig } from '../../device-plugin/src/config.ts';
 import { type Rendered, chartDirectory, helm, namespace, render } from './render.ts';
 
 const manifests = join(import.meta.dirname, '../../crds/manifests');
@@ -138,11 +139,6 @@ describe('the agent', () => {
       '/host/dev ← /dev ro',
       '/host/proc/1/net ← /proc/1/net ro',
     ]);
-    expect(configOf(onHardware, 'agent')).toEqual({
-      logLevel: 'info',
-      rescanSeconds: 30,
-      hostRoots: { sysfs: '/host/sys', proc: '/host/proc/1', dev: '/host/dev' },
-    });
   });
 
   test('with a virtual tray sees nothing of the hardware and has one capability', () => {
@@ -160,7 +156,6 @@ describe('the agent', () => {
       capabilities: { drop: ['ALL'], add: ['MKNOD'] },
       seccompProfile: { type: 'RuntimeDefault' },
     });
-    expect(configOf(onVirtualTray, 'agent')).toMatchObject({ virtualHost: { fixture: 'gb300-tray' } });
   });
 
   test('finds pod-resources below another kubelet root, and the plugin sockets where the kubelet always has them', async () => {
@@ -186,6 +181,17 @@ describe('the agent', () => {
     const [sameImage, otherConfig] = await Promise.all([render({}, { chart: newer }), render({ logLevel: 'debug' })]);
     expect(agentTemplate(sameImage)).toEqual(agentTemplate(onHardware));
     expect(agentTemplate(otherConfig)).not.toEqual(agentTemplate(onHardware));
+  });
+
+  test.each([
+    ['on hardware', {}, { hostRoots: { sysfs: '/host/sys', proc: '/host/proc/1', dev: '/host/dev' } }],
+    ['with a virtual tray', virtualTray, { virtualHost: { fixture: 'gb300-tray' } }],
+  ])('takes the configuration that it is given %s', async (_, values, expected) => {
+    const directory = await mkdtemp(join(tmpdir(), 'data-direct-config-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'agent.json');
+    await writeFile(file, JSON.stringify(configOf(await render(values), 'agent')));
+    expect(readConfig(file, { NODE_NAME: 'gpu-1', POD_NAMESPACE: namespace })).toMatchObject(expected);
   });
 });
 
