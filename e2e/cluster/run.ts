@@ -12,6 +12,8 @@ export interface RunOptions {
   /** Written to the command's standard input. */
   readonly input?: string;
   readonly signal?: AbortSignal | undefined;
+  /** Killed when this process dies, however it dies (parent-death signal): for what would go on for minutes alone. */
+  readonly diesWithRig?: boolean;
   readonly onStderrLine?: (line: string) => void;
 }
 
@@ -22,14 +24,16 @@ export interface Output {
 
 const defaultTimeoutMs = 60_000;
 const tailLines = 20;
+const underSetpriv = ['setpriv', '--pdeathsig', 'KILL'] as const;
 
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Output> {
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   const limit = AbortSignal.timeout(timeoutMs);
   const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
   const shown = [command, ...args].join(' ');
+  const [program, ...rest] = options.diesWithRig ? [...underSetpriv, command, ...args] : [command, ...args];
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
+    const child = spawn(program, rest, {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       env: { ...process.env, ...options.env },
       signal,

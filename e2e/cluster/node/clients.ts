@@ -14,10 +14,10 @@ export function runClient(
   options: RunOptions = {},
 ): Promise<Output> {
   const env = { KUBECONFIG: layout.kubeconfig, HOME: layout.clientHome, ...options.env };
-  return run(join(toolchain.clients, program), args, { ...options, env });
+  return run(join(toolchain.clients, program), args, { diesWithRig: true, ...options, env });
 }
 
 export async function ctrImport(toolchain: Toolchain, archive: string, signal?: AbortSignal): Promise<void> {
   const args = ['--address', layout.containerdSocket, '--namespace', 'k8s.io', 'images', 'import', archive];
-  await run(join(toolchain.containerd, 'ctr'), args, { timeoutMs: importTimeoutMs, signal });
+  await run(join(toolchain.containerd, 'ctr'), args, { timeoutMs: importTimeoutMs, signal, diesWithRig: true });
 }

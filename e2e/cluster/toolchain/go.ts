@@ -92,9 +92,8 @@ export const goParts: readonly Part[] = parts.map((part) => {
     async build(directory, step, signal) {
       const go = await findGo();
       let compiled = 0;
-      // The build ends with the rig (parent-death signal), so that a killed run does not go on using the machine.
-      const args = ['--pdeathsig', 'KILL', go, ...goBuildArguments(part, `${directory}/`)];
-      await run('setpriv', args, {
+      await run(go, goBuildArguments(part, `${directory}/`), {
+        diesWithRig: true, // a killed run must not go on using the machine
         cwd: folder,
         env: environment,
         timeoutMs: buildTimeoutMs,
