@@ -2,3 +2,8 @@
 export { Errno, refused } from './host/host.ts';
 export type { Answer, Clock, Device, Dmabuf, Files, Host, Pointer, Uevent } from './host/host.ts';
 export type { DmaFunction, Evidence, GpuFunction, NicFunction, Path, VerificationLevel } from './path/path.ts';
+
+export { createVirtualHost, VirtualHost } from './virtual/host.ts';
+export type { VirtualHostOptions } from './virtual/host.ts';
+export { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';
+export type { Fixture } from './virtual/fixture.ts';

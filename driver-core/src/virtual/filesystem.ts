@@ -51,12 +51,12 @@ export class Tree {
     });
   }
 
-  /** A link between two places of this tree, written relative to where it stands, as sysfs does. */
+  /** A link between two places of this tree, written as kernfs does: up to a common ancestor of the target's parent, so its name stands last. */
   link(path: string, to: string): void {
     const from = steps(path).slice(0, -1);
     const target = steps(to);
     const differ = target.findIndex((name, index) => name !== from[index]);
-    const shared = differ === -1 ? target.length : differ;
+    const shared = differ === -1 ? target.length - 1 : differ;
     const up = from.slice(shared).map(() => '..');
     this.#put(path, { kind: 'link', target: [...up, ...target.slice(shared)].join('/') });
   }

@@ -124,15 +124,15 @@ const hostEntry = object({
   virtual: hostExtension,
 });
 
-/** The file's text as a fixture; `source` names it in errors. */
-export function parseFixture(source: string, json: string): Fixture {
+/** A file's content as a fixture; `source` names it in errors. */
+export function parseFixture(source: string, json: unknown): Fixture {
   const root: Place = {
     path: '$',
     refuse: (path, expected, got) => {
       throw new VirtualError('FIXTURE_INVALID', { file: source, path, expected, got });
     },
   };
-  const entries = array((value, at) => ({ value, at }))(parseJson(source, json), root);
+  const entries = array((value, at) => ({ value, at }))(json, root);
   const hosts = entries.filter(({ value }) => isHostEntry(value));
   const second = hosts[1];
   if (second !== undefined) refuse(second.at, `no second entry for ${HOST_PATH}`, HOST_PATH);
@@ -141,14 +141,6 @@ export function parseFixture(source: string, json: string): Fixture {
     functions: functionsOf(entries.filter(({ value }) => !isHostEntry(value))),
     extension: hosts[0] && hostEntry(hosts[0].value, hosts[0].at).virtual,
   };
-}
-
-function parseJson(source: string, json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch (error) {
-    throw new VirtualError('FIXTURE_UNREADABLE', { file: source, problem: (error as Error).message }, { cause: error });
-  }
 }
 
 function isHostEntry(value: unknown): boolean {

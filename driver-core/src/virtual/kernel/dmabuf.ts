@@ -9,7 +9,7 @@ interface DmabufMemory {
 }
 
 /** Standard input, output and error are open too, and no DMABUF. */
-const ORDINARY_FILES = [0, 1, 2];
+const ORDINARY_FILES = new Set([0, 1, 2]);
 const FIRST_FD = 64;
 
 export class Dmabufs {
@@ -31,7 +31,7 @@ export class Dmabufs {
     const end = offset + length;
     if (end >= 1n << 64n) fail('EINVAL', 'offset + length overflows');
     const buffer = this.#buffers.get(fd);
-    if (buffer === undefined) fail(ORDINARY_FILES.includes(fd) ? 'EINVAL' : 'EBADF', `dma_buf_get(${fd})`);
+    if (buffer === undefined) fail(ORDINARY_FILES.has(fd) ? 'EINVAL' : 'EBADF', `dma_buf_get(${fd})`);
     if (end > BigInt(buffer.size) || length === 0n) fail('EINVAL', 'length of the DMABUF');
     if (buffer.gpu !== undefined && !mayReach(buffer.gpu, dma))
       fail('ENOTSUPP', `attach of ${dma.address} to ${buffer.gpu.address}`);
