@@ -64,7 +64,9 @@ image: install ## the OCI image for linux/amd64 and linux/arm64 under build/imag
 
 .PHONY: cluster
 cluster: install ## a real one-node Kubernetes with our Helm release in it, left running
-	$(TS) e2e/cluster/cli.ts up --release
+	$(TS) e2e/cluster/cli.ts up
+	$(TS) e2e/cluster/cli.ts release
+	$(TS) e2e/cluster/cli.ts env
 
 .PHONY: cluster-down
 cluster-down: install ## end that Kubernetes and remove every trace of it, also after a crash

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { attach, componentHandle, type ComponentHandle, down, status, up } from './cluster.ts';
 import { RigError } from './errors.ts';
 import { type ComponentName, componentNames } from './node/components.ts';
+import { buildImage, installRelease } from './release.ts';
 import { ensureToolchain } from './toolchain/toolchain.ts';
 
 interface Command {
@@ -12,6 +13,14 @@ interface Command {
   readonly arguments: number;
   run(args: readonly string[], signal: AbortSignal): Promise<void>;
 }
+
+/** All ConnectX-8 of the one node. */
+const policy = {
+  apiVersion: 'datadirect.dev/v1alpha1',
+  kind: 'DataDirectPath',
+  metadata: { name: 'gb300' },
+  spec: { resourceName: 'path' },
+};
 
 const tell = (line: string): void => console.log(line);
 
@@ -52,6 +61,20 @@ const commands: Readonly<Record<string, Command>> = {
     arguments: 1,
     async run([archive = '']) {
       await (await attach()).importImage(resolve(archive));
+    },
+  },
+  release: {
+    usage: 'release',
+    help: 'build the image and install the chart of this checkout, with a virtual tray and a policy',
+    arguments: 0,
+    async run() {
+      const cluster = await attach();
+      tell('building the image');
+      await cluster.importImage((await buildImage()).archive);
+      tell('installing the chart');
+      await installRelease(cluster);
+      await cluster.kubectl(['apply', '--filename', '-'], { input: JSON.stringify(policy) });
+      tell('installed; try: kubectl get ddp,ddn');
     },
   },
   start: componentCommand('start', (component) => component.start()),
