@@ -4,6 +4,7 @@ import type { Evidence } from '../path/path.ts';
 import type { DmaSeen, NicSeen, VpdSeen } from '../path/snapshot.ts';
 import { DMA_DRIVERS } from '../pci/ids.ts';
 import type { Vpd } from '../pci/vpd.ts';
+import { VpdError } from '../pci/vpd.ts';
 
 export interface Pairing {
   readonly nic: NicSeen;
@@ -63,5 +64,5 @@ function keyword(vpd: VpdSeen, name: string): string | undefined {
 }
 
 export function isReadable(vpd: VpdSeen): vpd is Vpd {
-  return !refused(vpd) && !(vpd instanceof Error);
+  return vpd !== undefined && !refused(vpd) && !(vpd instanceof VpdError);
 }

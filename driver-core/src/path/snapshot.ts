@@ -5,8 +5,8 @@ import type { Vpd, VpdError } from '../pci/vpd.ts';
 import type { Refusal } from '../verbs/errors.ts';
 import type { VerificationLevel } from './path.ts';
 
-/** An errno: the file is absent or kept from us. A VpdError: it was read and is no VPD. */
-export type VpdSeen = Vpd | VpdError | Errno;
+/** An errno: the file could not be read. A VpdError: it was read and is no VPD. Undefined: there was no need. */
+export type VpdSeen = Vpd | VpdError | Errno | undefined;
 
 /** What the kernel said about a NIC's pairing. */
 export interface KernelSeen {

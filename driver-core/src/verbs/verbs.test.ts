@@ -38,9 +38,7 @@ class ScriptedDevice implements Device {
 
 async function contextOn(device: ScriptedDevice): Promise<Context> {
   const host = { openDevice: async () => device } as unknown as Host;
-  const context = await Context.open(host, 'uverbs0', '0000:03:00.0');
-  if (context instanceof Refusal) throw new Error(context.errno.code);
-  return context;
+  return granted(await Context.open(host, 'uverbs0', '0000:03:00.0'));
 }
 
 function header({ bytes }: Asked) {
@@ -67,13 +65,24 @@ function answering(method: number, answer: Kernel): Kernel {
 const GET_CONTEXT = 3;
 const SYSFS_PATH = 0x1001;
 const REG_DMABUF_MR = 4;
-const last = (device: ScriptedDevice): Asked => device.asked.at(-1) ?? expect.fail('nothing was asked');
+
+function last(device: ScriptedDevice): Asked {
+  return given(device.asked.at(-1));
+}
+
+function given<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('nothing there');
+  return value;
+}
+
+function granted<T>(answer: T | Refusal): T {
+  if (answer instanceof Refusal) throw new Error(`${answer.call}: ${answer.errno.code}`);
+  return answer;
+}
 
 /** A kernel that answers the pairing into this buffer. */
 function asking(answer: (buffer: Buffer) => Answer<0>): ScriptedDevice {
-  return new ScriptedDevice(
-    answering(SYSFS_PATH, (asked) => answer(attributes(asked).get(0x1000)?.target ?? expect.fail('no buffer'))),
-  );
+  return new ScriptedDevice(answering(SYSFS_PATH, (asked) => answer(given(attributes(asked).get(0x1000)?.target))));
 }
 
 /** A protection domain with handle 7 on such a kernel. */
@@ -84,7 +93,7 @@ async function inPd(kernel: Kernel) {
   });
   const context = await contextOn(device);
   const pd = await context.allocPd();
-  return { device, pd: pd instanceof Refusal ? expect.fail(pd.errno.code) : pd };
+  return { device, pd: granted(pd) };
 }
 
 describe('opening a context', () => {

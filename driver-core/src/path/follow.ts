@@ -1,0 +1,95 @@
+// When to do another round: after uevents that bear on paths, after lost ones, and every so often whatever happens.
+import type { Host, Uevent } from '../host/host.ts';
+import { chainOf } from '../pci/address.ts';
+
+export type Trigger =
+  /** Listening has begun: what happens from now on will be told. */
+  | { readonly kind: 'start' }
+  /** PCI functions that events spoke of. */
+  | { readonly kind: 'uevents'; readonly functions: readonly string[] }
+  /** Events were lost. */
+  | { readonly kind: 'gap' }
+  /** Not everything makes an event: a port's state, and RDMA devices of another network namespace, do not. */
+  | { readonly kind: 'rescan' };
+
+export interface FollowOptions {
+  /** From the first event until the trigger, so that a burst asks for one round. */
+  readonly debounceMs: number;
+  readonly rescanMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** RDMA devices tell of themselves only in their own network namespace; PCI functions tell everyone (lib/kobject_uevent.c). */
+const SUBSYSTEMS: ReadonlySet<string | undefined> = new Set(['pci', 'infiniband', 'infiniband_verbs']);
+
+/** More than any node has: beyond it nothing is gained by names. */
+const MOST_FUNCTIONS = 4096;
+
+/** Ends when the signal aborts. The first trigger comes at once. */
+export async function* follow(host: Host, { debounceMs, rescanMs, signal }: FollowOptions): AsyncGenerator<Trigger> {
+  const pending = new Pending();
+  const stop = new AbortController();
+  const either = AbortSignal.any([signal, stop.signal]);
+  const listening = listen(host, either, pending);
+  // A failure is met where it is awaited, below; until then it must not end the process.
+  listening.catch(() => pending.wake());
+  try {
+    yield { kind: 'start' };
+    while (!either.aborted) {
+      await Promise.race([pending.something(), host.clock.sleep(rescanMs, either), listening]);
+      if (pending.any) await host.clock.sleep(debounceMs, either);
+      if (!either.aborted) yield pending.take();
+    }
+  } finally {
+    stop.abort();
+    await listening;
+  }
+}
+
+async function listen(host: Host, signal: AbortSignal, pending: Pending): Promise<void> {
+  for await (const event of host.uevents(signal)) pending.add(event);
+}
+
+/** Events since the last trigger, merged. */
+class Pending {
+  #functions = new Set<string>();
+  #gap = false;
+  #wake = Promise.withResolvers<void>();
+
+  get any(): boolean {
+    return this.#gap || this.#functions.size > 0;
+  }
+
+  add(event: Uevent): void {
+    if (event.kind === 'gap') this.#gap = true;
+    else for (const address of functionsOf(event)) this.#functions.add(address);
+    if (this.#functions.size > MOST_FUNCTIONS) this.#gap = true;
+    if (this.any) this.wake();
+  }
+
+  wake(): void {
+    this.#wake.resolve();
+  }
+
+  something(): Promise<void> {
+    return this.#wake.promise;
+  }
+
+  /** Nothing pending means that the time ran out. */
+  take(): Trigger {
+    const trigger: Trigger = this.#gap
+      ? { kind: 'gap' }
+      : this.any
+        ? { kind: 'uevents', functions: [...this.#functions] }
+        : { kind: 'rescan' };
+    this.#functions = new Set();
+    this.#gap = false;
+    this.#wake = Promise.withResolvers<void>();
+    return trigger;
+  }
+}
+
+/** The function that the event is about, or whose device it is: the last one in its path. */
+function functionsOf({ devpath, env }: Extract<Uevent, { kind: 'event' }>): string[] {
+  return SUBSYSTEMS.has(env['SUBSYSTEM']) ? chainOf(devpath).slice(-1) : [];
+}

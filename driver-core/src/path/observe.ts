@@ -1,0 +1,158 @@
+// One round: reads everything that bears on paths, through the host's door. It concludes nothing; assess.ts does.
+// What reaches a device is read once and kept while nothing speaks against it: the VPD of a function, the kernel's answer about a NIC.
+import type { Answer, Errno, Host } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import type { NicAttachment, PciFunction } from '../pci/functions.ts';
+import { listFunctions, readAttachment, readNicAttachment } from '../pci/functions.ts';
+import { mayHaveDataDirect, modelName } from '../pci/ids.ts';
+import type { Vpd } from '../pci/vpd.ts';
+import { parseVpd, VpdError } from '../pci/vpd.ts';
+import { askKernel } from './ask.ts';
+import { assess } from './assess.ts';
+import { defaultRouteInterfaces } from './default-route.ts';
+import type { Trigger } from './follow.ts';
+import type { Path, VerificationLevel } from './path.ts';
+import type { DmaSeen, KernelSeen, NicSeen, Snapshot, VpdSeen } from './snapshot.ts';
+
+export interface RoundOptions {
+  /** Default: Probe. */
+  readonly verification?: VerificationLevel;
+  /** What asked for the round. Only after uevents are the kernel's answers about functions that did not change used again. */
+  readonly trigger?: Trigger;
+}
+
+/** Something read that holds as long as `key` stays the same. */
+interface Kept<T> {
+  readonly key: string;
+  readonly value: T;
+}
+
+/** What every NIC of one round is seen against. */
+interface Surroundings {
+  readonly byAddress: ReadonlyMap<string, PciFunction>;
+  readonly defaultRoute: ReadonlySet<string>;
+  readonly dmas: readonly { readonly fn: PciFunction; readonly driver: string | undefined }[];
+  readonly verification: VerificationLevel;
+}
+
+export class Observer {
+  readonly #host: Host;
+  readonly #vpds = new Map<string, Kept<Vpd>>();
+  readonly #answers = new Map<string, Kept<KernelSeen>>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Never fails because of a device: what is wrong with one becomes the reason of its path. */
+  async round(options: RoundOptions = {}): Promise<Path[]> {
+    return assess(await this.observe(options));
+  }
+
+  async observe({ verification = 'Probe', trigger }: RoundOptions = {}): Promise<Snapshot> {
+    this.#forget(trigger);
+    const { sysfs, proc } = this.#host;
+    const functions = listFunctions(sysfs);
+    const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
+    const attached = (fn: PciFunction) => ({ fn, ...readAttachment(sysfs, fn) });
+    const dmas = ofKind('dma').map(attached);
+    const surroundings: Surroundings = {
+      byAddress: new Map(functions.map((fn) => [fn.address, fn])),
+      defaultRoute: defaultRouteInterfaces(proc, sysfs),
+      dmas,
+      verification,
+    };
+    const [nics, dmasSeen] = await Promise.all([
+      Promise.all(ofKind('nic').map((fn) => this.#nic(fn, surroundings))),
+      Promise.all(dmas.map(async (dma): Promise<DmaSeen> => ({ ...dma, vpd: await this.#vpd(dma.fn, dma.driver) }))),
+    ]);
+    return {
+      functions,
+      nics,
+      dmas: dmasSeen,
+      gpus: ofKind('gpu').map(attached),
+      rdmaNamespacesShared: this.#rdmaNamespacesShared(),
+    };
+  }
+
+  async #nic(fn: PciFunction, surroundings: Surroundings): Promise<NicSeen> {
+    const attachment = readNicAttachment(this.#host.sysfs, fn);
+    const pf = surroundings.byAddress.get(attachment.physicalFunction ?? '');
+    const model = modelName((pf ?? fn).device);
+    const eligible = surroundings.dmas.length > 0 && mayHaveDataDirect(model);
+    return {
+      fn,
+      ...attachment,
+      model,
+      linkLayer: this.#linkLayer(fn, attachment),
+      defaultRoute: attachment.netdevs.some((name) => surroundings.defaultRoute.has(name)),
+      vpd: eligible ? await this.#vpd(pf ?? fn, attachment.driver) : undefined,
+      port: await this.#port(fn, attachment),
+      kernel: eligible ? await this.#kernel(fn, attachment, surroundings) : undefined,
+    };
+  }
+
+  /** In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state. */
+  #linkLayer(fn: PciFunction, { rdmaDevice }: NicAttachment): NicSeen['linkLayer'] {
+    const bytes = this.#host.sysfs.read(`${fn.path}/infiniband/${rdmaDevice}/ports/1/link_layer`);
+    const text = refused(bytes) ? undefined : bytes.toString('latin1').trim();
+    return text === 'InfiniBand' || text === 'Ethernet' ? text : undefined;
+  }
+
+  /** mlx5 asks the firmware each time. The file says "4: ACTIVE" (drivers/infiniband/core/sysfs.c, state_show). */
+  async #port(fn: PciFunction, { rdmaDevice }: NicAttachment): Promise<string | Errno | undefined> {
+    if (rdmaDevice === undefined) return undefined;
+    const bytes = await this.#host.sysfs.readSlow(`${fn.path}/infiniband/${rdmaDevice}/ports/1/state`, fn.address);
+    return refused(bytes) ? bytes : bytes.toString('latin1').replace(/^\d+:/, '').trim();
+  }
+
+  async #kernel(fn: PciFunction, { uverbs, rdmaDevice }: NicAttachment, around: Surroundings) {
+    if (uverbs === undefined) return undefined;
+    const pairable = around.dmas.map((dma) => `${dma.fn.path} ${dma.driver}`);
+    const key = JSON.stringify([fn.path, uverbs, rdmaDevice, around.verification, pairable]);
+    const kept = this.#answers.get(fn.address);
+    if (kept?.key === key) return kept.value;
+    const value = await askKernel(this.#host, { address: fn.address, uverbs }, around.verification);
+    if (value.refusal) this.#answers.delete(fn.address);
+    else this.#answers.set(fn.address, { key, value });
+    return value;
+  }
+
+  /** Read anew when the function's driver changed, as the driver reads it anew at its probe. What could not be read is tried again. */
+  async #vpd({ address, path }: PciFunction, driver: string | undefined): Promise<VpdSeen> {
+    const key = `${path} ${driver}`;
+    const kept = this.#vpds.get(address);
+    if (kept?.key === key) return kept.value;
+    const value = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address));
+    if (refused(value) || value instanceof VpdError) this.#vpds.delete(address);
+    else this.#vpds.set(address, { key, value });
+    return value;
+  }
+
+  #rdmaNamespacesShared(): boolean | undefined {
+    const bytes = this.#host.sysfs.read('module/ib_core/parameters/netns_mode');
+    return refused(bytes) ? undefined : bytes.toString('latin1').trim() === 'Y';
+  }
+
+  #forget(trigger: Trigger | undefined): void {
+    if (trigger?.kind === 'uevents') {
+      for (const address of trigger.functions) {
+        this.#vpds.delete(address);
+        this.#answers.delete(address);
+      }
+      return;
+    }
+    this.#answers.clear();
+    if (trigger?.kind === 'gap') this.#vpds.clear();
+  }
+}
+
+function parse(bytes: Answer<Buffer>): Vpd | VpdError | Errno {
+  if (refused(bytes)) return bytes;
+  try {
+    return parseVpd(bytes);
+  } catch (error) {
+    if (error instanceof VpdError) return error;
+    throw error;
+  }
+}
