@@ -1,14 +1,15 @@
 // Bundles the three programs into one file each under build/bundle, with koffi's native modules beside them.
 // What an image looks like around them is scripts/image's matter.
 
-import { chmod, copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, type Metafile } from 'esbuild';
 import { type Architecture, architectures, hostArchitecture, parseArchitectures } from './image/architectures.ts';
 import { runToEnd } from './image/errors.ts';
 import { lockedPackage } from './image/npm.ts';
+import { copyInto } from './image/tree.ts';
 import { licenceTexts } from './image/licences.ts';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -91,12 +92,7 @@ async function addNativeModule(directory: string, architecture: Architecture): P
 }
 
 async function copyFiles(from: string, to: string, files: readonly string[]): Promise<void> {
-  for (const file of files) {
-    const target = join(to, file);
-    await mkdir(dirname(target), { recursive: true });
-    await copyFile(join(from, file), target);
-    await chmod(target, 0o644);
-  }
+  for (const file of files) await copyInto(to, file, join(from, file));
 }
 
 /** Directories of the npm packages that have a file in a bundle, e.g. node_modules/pino. */

@@ -49,9 +49,8 @@ async function writeArchives(wanted: readonly Architecture[], release: Release):
   const reference = `localhost/data-direct:${release.version}`;
   const layout = await mkdtemp(join(imageDirectory, '.layout-'));
   try {
-    const images: WrittenImage[] = [];
-    for (const architecture of wanted)
-      images.push(await writeImage(layout, await describeImage(architecture, release)));
+    const described = await Promise.all(wanted.map((architecture) => describeImage(architecture, release)));
+    const images = await Promise.all(described.map((image) => writeImage(layout, image)));
     for (const image of images) await writeOne(archiveFile(image.architecture), reference, layout, [image]);
     if (wanted.length === allArchitectures.length) await writeOne(indexFile, reference, layout, images);
   } finally {

@@ -1,8 +1,9 @@
 // Downloads are kept outside of the checkout, one directory each, there whole or not at all.
 
-import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { exists } from './tree.ts';
 
 export function cacheRoot(environment: NodeJS.ProcessEnv): string {
   const all =
@@ -30,11 +31,4 @@ export async function cached(
     await rm(work, { recursive: true, force: true });
   }
   return final;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -42,6 +42,9 @@ export async function readElf(file: string): Promise<Elf | undefined> {
     const header = await read(0, 64);
     if (!header.subarray(0, identification.length).equals(identification)) return undefined;
     return await readSegments(header, read);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new BuildError('ELF_MALFORMED', { file, problem: 'a table in it is cut off' }, { cause: error });
   } finally {
     await handle.close();
   }

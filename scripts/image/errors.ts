@@ -19,6 +19,10 @@ const sentences = {
   PAGE_ALIGNMENT_TOO_SMALL: (f: { file: string; alignment: number; page: number }) =>
     `${f.file} is aligned for pages of ${f.alignment} bytes and would not load on a kernel with pages of ${f.page}`,
   DOCKERFILE_UNSUPPORTED: (f: { line: string; problem: string }) => `Dockerfile line "${f.line}": ${f.problem}`,
+  EXECUTABLES_UNEXPECTED: (f: { image: string; found: readonly string[] }) =>
+    `${f.image} may hold node and its dynamic linker as the only programs, it holds ${f.found.join(', ')}`,
+  IMAGES_DIFFER: (f: { architecture: string; differing: readonly string[] }) =>
+    `buildah and make image make different images for ${f.architecture}:\n${f.differing.join('\n')}`,
   START_FAILED: (f: { image: string; command: string; expected: string; found: string }) =>
     `${f.image}: ${f.command} was expected to print ${f.expected}, it printed:\n${f.found}`,
 } as const;

@@ -1,4 +1,4 @@
-// npm packages that `npm ci` leaves out on this machine because they are made for another CPU.
+// npm packages of either architecture, also those that `npm ci` leaves out because they are made for another CPU.
 // Versions and hashes are those of package-lock.json; npm does the downloading.
 
 import { createHash } from 'node:crypto';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { cached } from './cache.ts';
 import { BuildError } from './errors.ts';
 import { run } from './run.ts';
+import { exists } from './tree.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -15,8 +16,10 @@ interface LockFile {
   readonly packages: Readonly<Record<string, { readonly version?: string; readonly integrity?: string }>>;
 }
 
-/** The directory of the unpacked package. */
+/** The directory of the unpacked package: the installed one, or one in the cache. */
 export async function lockedPackage(name: string): Promise<string> {
+  const installed = join(checkout, 'node_modules', name);
+  if (await exists(installed)) return installed;
   const lock = JSON.parse(await readFile(join(checkout, 'package-lock.json'), 'utf8')) as LockFile;
   const { version, integrity } = lock.packages[`node_modules/${name}`] ?? {};
   if (version === undefined || integrity === undefined) throw new BuildError('PACKAGE_NOT_LOCKED', { name });

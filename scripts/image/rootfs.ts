@@ -1,7 +1,7 @@
 // Lays out the image's files for one architecture in build/image/rootfs-<architecture>: `base` (Node and what it needs)
 // and `app` (the programs). No shell, no package manager: a file is here because something below names it.
 
-import { access, chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle, bundleDirectory, programs } from '../bundle.ts';
@@ -11,7 +11,7 @@ import { readElf } from './elf.ts';
 import { BuildError } from './errors.ts';
 import { neededLibraries } from './libraries.ts';
 import { lockedPackage } from './npm.ts';
-import { copyInto, filesBelow, writeInto } from './tree.ts';
+import { copyInto, exists, filesBelow, writeInto } from './tree.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));
 export const imageDirectory = join(checkout, 'build/image');
@@ -32,6 +32,9 @@ const configuration: Readonly<Record<string, string>> = {
   'etc/group': 'root:x:0:\nnonroot:x:65532:\n',
   'etc/nsswitch.conf': 'hosts: files dns\n', // glibc's own default asks DNS before /etc/hosts
 };
+
+/** For Node and for the dynamic linker, which the kernel starts for it; for nothing else. */
+const executable = 0o755;
 
 /** Its layers, lowest first, are the directories `base` and `app`. */
 export function rootfsDirectory(architecture: Architecture): string {
@@ -70,7 +73,7 @@ async function addPrograms(app: string, architecture: Architecture): Promise<voi
 async function addBase(base: string, app: string, architecture: Architecture): Promise<void> {
   const node = await lockedPackage(`node-linux-${architectures[architecture].npm}`);
   const packages = await debianPackages(debianNames, architecture);
-  await copyInto(base, 'node', join(node, 'bin/node'));
+  await copyInto(base, 'node', join(node, 'bin/node'), executable);
   await copyInto(base, 'licenses/node.txt', join(node, 'LICENSE'));
   await addLibraries(base, app, packages, architecture);
   await addDebianFiles(base, packages);
@@ -96,8 +99,8 @@ async function addLibraries(
   });
   const interpreter = (await readElf(join(base, 'node')))?.interpreter ?? '';
   for (const [soname, file] of libraries) {
-    const place = soname === basename(interpreter) ? interpreter : `lib/${triplet}/${soname}`;
-    await copyInto(base, place, file);
+    if (soname === basename(interpreter)) await copyInto(base, interpreter, file, executable);
+    else await copyInto(base, `lib/${triplet}/${soname}`, file);
   }
   for (const file of [...loaders, ...libraries.values()]) await checkLoadable(file, architecture);
 }
@@ -135,11 +138,4 @@ async function find(packages: readonly DebianPackage[], paths: readonly string[]
   const candidates = packages.flatMap(({ files }) => paths.map((path) => join(files, path)));
   for (const candidate of candidates) if (await exists(candidate)) return candidate;
   return undefined;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

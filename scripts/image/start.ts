@@ -1,14 +1,15 @@
 // Starts what an archive holds, out of the archive itself: unpacked, in a root directory and process namespace of its
 // own, by the image's user. The other architecture runs under QEMU's user-mode emulation, with every page size it may meet.
 
-import { copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Architecture, architectures, hostArchitecture, smallestPage } from './architectures.ts';
 import { debianPackages } from './debian.ts';
 import { BuildError } from './errors.ts';
-import type { OciImageConfig } from './oci.ts';
 import { run } from './run.ts';
+import { executablesBelow } from './tree.ts';
+import { unpackImage } from './unpack.ts';
 
 interface Check {
   readonly command: readonly string[];
@@ -39,13 +40,13 @@ const checks = (architecture: Architecture, pageSize: number): readonly Check[] 
 export async function startImage(archive: string, architecture: Architecture): Promise<string[]> {
   const work = await mkdtemp(join(tmpdir(), 'data-direct-image-'));
   try {
-    const root = join(work, 'root');
-    const { User } = await unpackImage(archive, architecture, work, root);
-    const env = { PATH: process.env['PATH'] }; // to find unshare; nothing else of this machine may help the image
+    const { root, config } = await unpackImage(archive, architecture, work);
+    await checkPrograms(archive, root);
+    await mkdir(join(root, 'proc')); // a container's runtime makes this mount point, too
     const printed: string[] = [];
     for (const { emulator, pageSize } of await waysToRun(architecture, root)) {
       for (const { command, prints } of checks(architecture, pageSize)) {
-        const found = (await run('unshare', [...isolation(root, User), ...emulator, ...command], { env })).trim();
+        const found = await runInside(root, config.User, [...emulator, ...command]);
         const shown = [...emulator, ...command].join(' ');
         if (!prints.test(found)) {
           throw new BuildError('START_FAILED', { image: archive, command: shown, expected: String(prints), found });
@@ -59,35 +60,11 @@ export async function startImage(archive: string, architecture: Architecture): P
   }
 }
 
-async function unpackImage(
-  archive: string,
-  architecture: Architecture,
-  work: string,
-  root: string,
-): Promise<OciImageConfig> {
-  await mkdir(join(root, 'proc'), { recursive: true }); // a container's runtime makes this mount point, too
-  await run('tar', ['--extract', '--file', archive, '--directory', work]);
-  const blob = (digest: string): string => join(work, 'blobs', digest.replace(':', '/'));
-  const [top] = (await json<Index>(join(work, 'index.json'))).manifests;
-  const { manifests } = await json<Index>(blob(top?.digest ?? ''));
-  const ours = manifests.find(({ platform }) => platform?.architecture === architecture);
-  const { layers, config } = await json<Manifest>(blob(ours?.digest ?? ''));
-  for (const { digest } of layers)
-    await run('tar', ['--extract', '--gzip', '--file', blob(digest), '--directory', root]);
-  return (await json<{ config: OciImageConfig }>(blob(config.digest))).config;
-}
-
-async function json<T>(file: string): Promise<T> {
-  return JSON.parse(await readFile(file, 'utf8')) as T;
-}
-
-interface Index {
-  readonly manifests: readonly { readonly digest: string; readonly platform?: { readonly architecture: string } }[];
-}
-
-interface Manifest {
-  readonly config: { readonly digest: string };
-  readonly layers: readonly { readonly digest: string }[];
+/** No shell, no package manager, nothing else that an intruder could start. */
+async function checkPrograms(image: string, root: string): Promise<void> {
+  const found = await executablesBelow(root);
+  const expected = found.filter((file) => file === 'node' || /^lib(64)?\/ld-linux-[^/]+$/.test(file));
+  if (found.length !== 2 || expected.length !== 2) throw new BuildError('EXECUTABLES_UNEXPECTED', { image, found });
 }
 
 /** Natively with the kernel's page size, or under QEMU with the smallest and the largest there is. */
@@ -105,10 +82,11 @@ async function waysToRun(
   return pageSizes.map((pageSize) => ({ emulator: ['/qemu', '-p', String(pageSize)], pageSize }));
 }
 
-/** The user of the image needs root to become it; without root it is a user namespace's only user. */
-function isolation(root: string, user = '0:0'): string[] {
-  const [uid, gid] = user.split(':');
+/** Changing to the image's user needs root; without root the only user of a user namespace must do. */
+async function runInside(root: string, user: string | undefined, command: readonly string[]): Promise<string> {
+  const [uid = '0', gid = '0'] = user?.split(':') ?? [];
   const identity = process.getuid?.() === 0 ? [`--setgid=${gid}`, `--setuid=${uid}`] : ['--map-root-user'];
   const own = ['--mount', '--pid', '--fork', '--kill-child', '--net', `--root=${root}`, '--wd=/app', '--mount-proc'];
-  return [...own, ...identity, '--'];
+  const env = { PATH: process.env['PATH'] }; // to find unshare; nothing else of this machine may help the image
+  return (await run('unshare', [...own, ...identity, '--', ...command], { env })).trim();
 }

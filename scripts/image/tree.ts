@@ -1,14 +1,13 @@
-// Laying out files in a directory tree. What goes where is the callers' matter.
+// Laying out and looking up files in directory trees. What goes where is the callers' matter.
 
-import { chmod, copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { access, chmod, copyFile, lstat, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 
-/** The content and whether it may be executed; links are followed. */
-export async function copyInto(tree: string, path: string, from: string): Promise<void> {
-  const { mode } = await stat(from);
+/** The content only, links are followed: whether a file may be executed is for the caller to say. */
+export async function copyInto(tree: string, path: string, from: string, mode = 0o644): Promise<void> {
   await makeRoom(tree, path);
   await copyFile(from, join(tree, path));
-  await chmod(join(tree, path), (mode & 0o111) === 0 ? 0o644 : 0o755);
+  await chmod(join(tree, path), mode);
 }
 
 export async function writeInto(tree: string, path: string, text: string): Promise<void> {
@@ -17,11 +16,25 @@ export async function writeInto(tree: string, path: string, text: string): Promi
   await chmod(join(tree, path), 0o644);
 }
 
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Relative paths of all files below `directory` of the tree, sorted. */
 export async function filesBelow(tree: string, directory = '.'): Promise<string[]> {
   const entries = await readdir(join(tree, directory), { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => !entry.isDirectory()).map(({ parentPath, name }) => join(parentPath, name));
   return files.map((file) => relative(tree, file)).toSorted();
+}
+
+/** Relative paths of all files that can be started. */
+export async function executablesBelow(tree: string): Promise<string[]> {
+  const files = await filesBelow(tree);
+  const modes = await Promise.all(files.map(async (file) => (await lstat(join(tree, file))).mode));
+  return files.filter((_, index) => ((modes[index] ?? 0) & 0o111) !== 0);
 }
 
 /** Directories get the modes of an installed system, whatever the umask of whoever builds. */
