@@ -20,7 +20,7 @@ export interface Config {
   /** A virtual tray instead of this node's hardware. */
   readonly virtualHost?: VirtualHostConfig;
   /** Absent with `specFile`. */
-  readonly cluster?: { readonly node: string; readonly namespace: string };
+  readonly cluster?: ClusterConfig;
 }
 
 export interface VirtualHostConfig {
@@ -30,6 +30,13 @@ export interface VirtualHostConfig {
   readonly deviceDir: string;
   /** Where `data-direct virtual …` changes the running tray. */
   readonly controlSocket: string;
+}
+
+/** Who this agent is in its cluster. */
+export interface ClusterConfig {
+  readonly node: string;
+  readonly namespace: string;
+  readonly pod: string;
 }
 
 const text = { type: 'string', minLength: 1 } as const;
@@ -103,15 +110,15 @@ function fitted(document: unknown, file: string): Config {
   return value as Config;
 }
 
-function clusterOf(environment: NodeJS.ProcessEnv): { node: string; namespace: string } {
-  const missing = ['NODE_NAME', 'POD_NAMESPACE'].filter((name) => !environment[name]);
-  if (missing.length > 0)
-    throw new AgentError(
-      'CONFIG_INVALID',
-      `environment ${missing.join(' and ')} must be set (the pod's fieldRef), or specFile in the configuration`,
-      { missing },
-    );
-  return { node: environment['NODE_NAME'] ?? '', namespace: environment['POD_NAMESPACE'] ?? '' };
+function clusterOf(environment: NodeJS.ProcessEnv): ClusterConfig {
+  const { NODE_NAME: node, POD_NAMESPACE: namespace, POD_NAME: pod } = environment;
+  if (node && namespace && pod) return { node, namespace, pod };
+  const missing = ['NODE_NAME', 'POD_NAMESPACE', 'POD_NAME'].filter((name) => !environment[name]);
+  throw new AgentError(
+    'CONFIG_INVALID',
+    `environment ${missing.join(' and ')} must be set from the pod's fields, or specFile in the configuration`,
+    { missing },
+  );
 }
 
 /** Paths below the kubelet's directory. */

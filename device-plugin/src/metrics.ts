@@ -1,0 +1,91 @@
+// What Prometheus can scrape. Labels are bounded: paths by the node's hardware, resources by its spec, reasons by their table.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+import type { Assignment } from './pool.ts';
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #registers = [this.registry];
+
+  readonly #pathState = new Gauge({
+    name: 'data_direct_path_state',
+    help: '1 for the state and reason that a path has now',
+    labelNames: ['path', 'name', 'reason', 'state'] as const,
+    registers: this.#registers,
+  });
+  readonly #devices = new Gauge({
+    name: 'data_direct_devices',
+    help: 'Devices told to the kubelet, by health',
+    labelNames: ['resource', 'health'] as const,
+    registers: this.#registers,
+  });
+  readonly #rounds = new Histogram({
+    name: 'data_direct_round_duration_seconds',
+    help: 'Time from reading the hardware to the kubelet being told',
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers: this.#registers,
+  });
+  readonly #asked = new Counter({
+    name: 'data_direct_rounds_asked_total',
+    help: 'Wishes for a round, by cause',
+    labelNames: ['cause'] as const,
+    registers: this.#registers,
+  });
+  readonly #registrations = new Counter({
+    name: 'data_direct_kubelet_registrations_total',
+    help: 'Registrations with the kubelet that came about (registered), or ended by an error (failed)',
+    labelNames: ['resource', 'result'] as const,
+    registers: this.#registers,
+  });
+  readonly #allocations = new Histogram({
+    name: 'data_direct_allocation_duration_seconds',
+    help: 'Time to answer Allocate for one container',
+    labelNames: ['resource', 'result'] as const,
+    buckets: [0.0001, 0.001, 0.01, 0.1],
+    registers: this.#registers,
+  });
+  readonly #troubles = new Counter({
+    name: 'data_direct_troubles_total',
+    help: 'Failures that are lived with or tried again, by part: round, checkpoint, spec, api, pod-resources',
+    labelNames: ['part'] as const,
+    registers: this.#registers,
+  });
+
+  constructor(version: string) {
+    new Gauge({
+      name: 'data_direct_agent_info',
+      help: '1, with the version of the agent',
+      labelNames: ['version'],
+      registers: this.#registers,
+    }).set({ version }, 1);
+  }
+
+  /** What a round found; of paths and devices that are gone nothing stays. */
+  round({ paths, pools }: Assignment, seconds: number): void {
+    this.#rounds.observe(seconds);
+    this.#pathState.reset();
+    for (const { id, name, reason, state } of paths) this.#pathState.set({ path: id, name, reason, state }, 1);
+    this.#devices.reset();
+    for (const { resource, devices } of pools) {
+      const healthy = devices.filter((device) => device.healthy).length;
+      this.#devices.set({ resource: resource.name, health: 'healthy' }, healthy);
+      this.#devices.set({ resource: resource.name, health: 'unhealthy' }, devices.length - healthy);
+    }
+  }
+
+  roundAsked(cause: string): void {
+    this.#asked.inc({ cause });
+  }
+
+  registration(resource: string, result: 'registered' | 'failed'): void {
+    this.#registrations.inc({ resource, result });
+  }
+
+  allocation(resource: string, result: 'ok' | 'error', seconds: number): void {
+    this.#allocations.observe({ resource, result }, seconds);
+  }
+
+  trouble(part: 'round' | 'checkpoint' | 'spec' | 'api' | 'pod-resources'): void {
+    this.#troubles.inc({ part });
+  }
+}

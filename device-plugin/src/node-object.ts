@@ -1,0 +1,225 @@
+// The agent's DataDirectNode: the spec it follows, and where it reports to. This is the door and the API server's side of it;
+// spec-file.ts is the other one. What a status says is node-status.ts's.
+import { isDeepStrictEqual } from 'node:util';
+
+import {
+  API_VERSION,
+  type DataDirectNode,
+  type DataDirectNodeSpec,
+  type DataDirectNodeStatus,
+} from '@data-direct/crds';
+import {
+  type Change,
+  EventRecorder,
+  type KubeApi,
+  type KubeObject,
+  LeaseHeartbeat,
+  Reflector,
+  type Resource,
+  WorkQueue,
+} from '@data-direct/kube';
+
+import type { Checkpoint } from './checkpoint.ts';
+import { within } from './delay.ts';
+import { nodeSpec } from './node-spec.ts';
+import type { Transition } from './node-status.ts';
+
+/** Who writes status; the operator writes spec. */
+const FIELD_MANAGER = 'data-direct-agent';
+
+export interface FollowedSpec {
+  readonly spec: DataDirectNodeSpec;
+  /** Of the object on the API server; undefined for a file or the checkpoint. */
+  readonly generation: number | undefined;
+}
+
+export interface NodeObject {
+  /** Calls back when spec may have changed. */
+  start(onChange: () => void): void;
+  /** What to serve now; undefined while nothing is known. */
+  spec(): FollowedSpec | undefined;
+  /** The status that is there, of this agent or of the one before it. */
+  status(): DataDirectNodeStatus | undefined;
+  /** Never waits: the latest status is written when the server takes it. */
+  report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void;
+  /** Ends within `timeoutMs`. */
+  stop(timeoutMs: number): Promise<void>;
+}
+
+/** Told of what goes wrong outside of a round. What can be tried again will be. */
+export type OnTrouble = (part: 'checkpoint' | 'spec' | 'api', error: unknown) => void;
+
+type NodeKubeObject = KubeObject & DataDirectNode;
+
+export const dataDirectNodes: Resource<NodeKubeObject> = {
+  apiVersion: API_VERSION,
+  kind: 'DataDirectNode',
+  plural: 'datadirectnodes',
+  namespaced: false,
+};
+
+export interface ClusterNodeOptions {
+  readonly api: KubeApi;
+  /** The node's name, which is the object's. */
+  readonly node: string;
+  /** Where the heartbeat Lease is. */
+  readonly namespace: string;
+  /** This process, in events and in the Lease: the pod's name. */
+  readonly instance: string;
+  readonly checkpoint: Checkpoint;
+  readonly onTrouble: OnTrouble;
+}
+
+/** Follows the API server's object; while there is none, or no server, it goes on with the last spec that it knew. */
+export class ClusterNodeObject implements NodeObject {
+  readonly #options: ClusterNodeOptions;
+  readonly #reflector: Reflector<NodeKubeObject>;
+  readonly #writer: WorkQueue;
+  readonly #events: EventRecorder;
+  #heartbeat: { readonly uid: string; readonly lease: LeaseHeartbeat } | undefined;
+  #onChange: () => void = () => {};
+  #followed: FollowedSpec | undefined;
+  /** Which object and which spec of it was looked at last. */
+  #seen: string | undefined;
+  #reported: DataDirectNodeStatus | undefined;
+  /** What the server was told last, and what it made of it. */
+  #written:
+    { uid: string | undefined; asked: DataDirectNodeStatus; stored: DataDirectNodeStatus | undefined } | undefined;
+
+  constructor(options: ClusterNodeOptions) {
+    const { api, node, instance, onTrouble } = options;
+    this.#options = options;
+    this.#reflector = new Reflector({
+      api,
+      resource: dataDirectNodes,
+      selection: { fieldSelector: `metadata.name=${node}` },
+      onChange: (change) => this.#changed(change),
+      onError: (error) => onTrouble('api', error),
+    });
+    this.#writer = new WorkQueue({
+      work: (_node, signal) => this.#write(signal),
+      onError: (_node, error) => onTrouble('api', error),
+    });
+    this.#events = new EventRecorder({
+      api,
+      reportingController: 'datadirect.dev/agent',
+      reportingInstance: instance,
+      onError: (error) => onTrouble('api', error),
+    });
+  }
+
+  start(onChange: () => void): void {
+    this.#onChange = onChange;
+    try {
+      const spec = this.#options.checkpoint.read();
+      this.#followed = spec && { spec, generation: undefined };
+    } catch (error) {
+      this.#options.onTrouble('checkpoint', error);
+    }
+    this.#reflector.start();
+  }
+
+  spec(): FollowedSpec | undefined {
+    return this.#followed;
+  }
+
+  status(): DataDirectNodeStatus | undefined {
+    return this.#reported ?? this.#object?.status;
+  }
+
+  report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void {
+    this.#reported = status;
+    this.#writer.add(this.#options.node);
+    const object = this.#object;
+    if (!object) return;
+    for (const { path, before } of transitions)
+      this.#events.record(object, {
+        type: path.state === 'Ready' ? 'Normal' : 'Warning',
+        reason: path.reason,
+        action: 'Assess',
+        note: `path ${path.name} (${path.id}) was ${before}: ${path.message}`,
+      });
+  }
+
+  async stop(timeoutMs: number): Promise<void> {
+    this.#beat(undefined);
+    await within(timeoutMs, Promise.all([this.#reflector.stop(), this.#writer.stop(), this.#events.stop()]));
+    this.#options.api.close();
+  }
+
+  get #object(): NodeKubeObject | undefined {
+    return this.#reflector.get(this.#options.node);
+  }
+
+  #changed({ type, object }: Change<NodeKubeObject>): void {
+    if (type === 'deleted') return this.#beat(undefined);
+    const { uid, generation } = object.metadata;
+    this.#beat(uid);
+    // Somebody else wrote into our status, or the object is a new one: say it again.
+    if (!isDeepStrictEqual(object.status, this.#written?.stored)) this.#written = undefined;
+    this.#writer.add(object.metadata.name);
+    if (this.#seen === `${uid}/${generation}`) return;
+    this.#seen = `${uid}/${generation}`;
+    this.#follow(object);
+  }
+
+  #follow({ metadata, spec: document }: NodeKubeObject): void {
+    const { node, onTrouble } = this.#options;
+    try {
+      const spec = nodeSpec(document, `DataDirectNode ${node}`, { unknownFields: 'drop' });
+      this.#remember(spec);
+      this.#followed = { spec, generation: metadata.generation };
+    } catch (error) {
+      onTrouble('spec', error);
+      return;
+    }
+    this.#onChange();
+  }
+
+  /** A spec without resources is the order to withdraw; nothing of it shall come back after a restart. */
+  #remember(spec: DataDirectNodeSpec): void {
+    const { checkpoint, onTrouble } = this.#options;
+    try {
+      if (spec.resources.length === 0) checkpoint.remove();
+      else checkpoint.write(spec);
+    } catch (error) {
+      onTrouble('checkpoint', error);
+    }
+  }
+
+  /** By force: these fields are ours alone, and an earlier version of us may have written them under another name. */
+  async #write(signal: AbortSignal): Promise<void> {
+    const { api, node } = this.#options;
+    const object = this.#object;
+    const status = this.#reported;
+    // An apply to status cannot create, and what was found by the checkpoint's spec is no answer to this one: the next round is near.
+    if (!object || status?.observedGeneration === undefined) return;
+    const { uid } = object.metadata;
+    if (isDeepStrictEqual(status, this.#written?.uid === uid ? this.#written?.asked : object.status)) return;
+    const answer = await api.apply(
+      dataDirectNodes,
+      { metadata: { name: node }, status },
+      { fieldManager: FIELD_MANAGER, subresource: 'status', force: true, signal },
+    );
+    this.#written = { uid, asked: status, stored: answer.status };
+  }
+
+  /** Beats for as long as the object is there: nobody else asks, and the Lease goes when its owner goes. */
+  #beat(uid: string | undefined): void {
+    if (uid === this.#heartbeat?.uid) return;
+    void this.#heartbeat?.lease.stop();
+    this.#heartbeat = undefined;
+    if (uid === undefined) return;
+    const { api, node, namespace, instance, onTrouble } = this.#options;
+    const lease = new LeaseHeartbeat({
+      api,
+      lease: { name: `data-direct-agent-${node}`, namespace },
+      fieldManager: FIELD_MANAGER,
+      holderIdentity: instance,
+      ownerReferences: [{ apiVersion: API_VERSION, kind: dataDirectNodes.kind, name: node, uid }],
+      onError: (error) => onTrouble('api', error),
+    });
+    lease.start();
+    this.#heartbeat = { uid, lease };
+  }
+}

@@ -1,0 +1,147 @@
+// What DataDirectNode.status says after a round, and which paths changed since the last one. Pure; node-object.ts writes it.
+import {
+  type Condition,
+  CONDITIONS,
+  type DataDirectNodeStatus,
+  type NodePath,
+  type NodeResource,
+  type PathReason,
+} from '@data-direct/crds';
+import type { Path } from '@data-direct/driver-core';
+
+import { type Assignment, type Pool, poolOf } from './pool.ts';
+
+export interface Findings {
+  readonly assignment: Assignment;
+  /** Whether the kubelet follows the resource now. */
+  readonly isRegistered: (resource: string) => boolean;
+  /** Devices that containers hold, by resource; undefined where the kubelet could not be asked. */
+  readonly allocated: ReadonlyMap<string, number> | undefined;
+  /** The generation of spec that was followed; undefined for a spec that is not the API server's. */
+  readonly generation: number | undefined;
+  readonly kernel: string;
+  readonly agentVersion: string;
+  readonly now: Date;
+}
+
+/** A path whose reason is another one than before. */
+export interface Transition {
+  readonly path: NodePath;
+  readonly before: PathReason;
+}
+
+/** Longer ones are cut: the API server refuses them (crds/src/schema.ts). */
+const MESSAGE_LIMIT = 1024;
+
+/** `previous` is the status before this one, of this agent or of the one before it: what has not changed keeps its time. */
+export function nodeStatus(findings: Findings, previous: DataDirectNodeStatus | undefined): DataDirectNodeStatus {
+  const { assignment, generation, kernel, agentVersion, now } = findings;
+  const paths = assignment.paths.map((path) => nodePath(path, poolOf(assignment, path.id), previous, now));
+  const held = paths.filter((path) => path.resource !== undefined);
+  return {
+    ...(generation !== undefined && { observedGeneration: generation }),
+    pathCounts: { total: held.length, ready: held.filter((path) => path.state === 'Ready').length },
+    paths,
+    resources: assignment.pools.map((pool) => resourceStatus(pool, findings.allocated)),
+    kernel,
+    agentVersion,
+    conditions: [readyCondition(assignment.pools, held), registeredCondition(findings)].map((condition) => {
+      const before = previous?.conditions?.find(({ type }) => type === condition.type);
+      const changed = before?.status !== condition.status;
+      return {
+        ...condition,
+        lastTransitionTime: changed ? now.toISOString() : before.lastTransitionTime,
+        ...(generation !== undefined && { observedGeneration: generation }),
+      };
+    }),
+  };
+}
+
+/** Of paths that a resource holds. A path that is new is no transition. */
+export function transitions(previous: DataDirectNodeStatus | undefined, next: DataDirectNodeStatus): Transition[] {
+  return (next.paths ?? []).flatMap((path) => {
+    const before = previous?.paths?.find(({ id }) => id === path.id)?.reason;
+    return before === undefined || before === path.reason || path.resource === undefined ? [] : [{ path, before }];
+  });
+}
+
+function nodePath(path: Path, pool: Pool | undefined, previous: DataDirectNodeStatus | undefined, now: Date): NodePath {
+  const before = previous?.paths?.find(({ id }) => id === path.id);
+  const { function: kind, model, linkLayer, portState, defaultRoute } = path.nic;
+  return {
+    id: path.id,
+    name: path.name,
+    ...(pool && { resource: pool.resource.name }),
+    nic: { function: kind, ...defined({ model, linkLayer, portState }), ...(defaultRoute && { defaultRoute }) },
+    ...(path.dma && {
+      dma: { address: path.dma.address, ...defined({ driver: path.dma.driver, vuid: path.dma.vuid }) },
+    }),
+    gpus: path.gpus.map(({ address, iommuGroup }) => ({ address, ...defined({ iommuGroup }) })),
+    ...defined({ complex: path.complex, evidence: path.evidence }),
+    verified: path.verified,
+    state: path.state,
+    reason: path.reason,
+    message: path.message.slice(0, MESSAGE_LIMIT),
+    since: before?.reason === path.reason ? before.since : now.toISOString(),
+  };
+}
+
+function resourceStatus(
+  { resource, devices }: Pool,
+  allocated: ReadonlyMap<string, number> | undefined,
+): NonNullable<DataDirectNodeStatus['resources']>[number] {
+  return {
+    name: resource.name,
+    capacity: devices.length,
+    healthy: devices.filter((device) => device.healthy).length,
+    ...(allocated && { allocated: allocated.get(resource.name) ?? 0 }),
+  };
+}
+
+type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+/** The reason is that of the first path which is not as its policy asks: the same word as the path's own. */
+function readyCondition(pools: readonly Pool[], held: readonly NodePath[]): Verdict {
+  const type = CONDITIONS.Ready;
+  const modes = new Map(pools.map(({ resource }) => [resource.name, resource.dataDirect]));
+  const wanted = held.filter((path) => path.reason !== 'Excluded');
+  const faulty = wanted.filter((path) => !isAsAsked(path, modes.get(path.resource ?? '')));
+  const [first] = faulty;
+  if (pools.length === 0)
+    return { type, status: 'Unknown', reason: 'NoResources', message: 'no policy selects this node' };
+  if (held.length === 0) return { type, status: 'False', reason: 'NoPaths', message: 'no NIC is selected' };
+  const count = `${wanted.length - faulty.length} of ${wanted.length} paths as asked`;
+  if (!first) return { type, status: 'True', reason: 'AllPathsReady', message: count };
+  const faults = faulty.slice(0, 4).map(({ name, reason, message }) => `${name} ${reason}: ${message}`);
+  return { type, status: 'False', reason: first.reason, message: [count, ...faults].join('; ') };
+}
+
+function isAsAsked(path: NodePath, mode: NodeResource['dataDirect'] | undefined): boolean {
+  return path.state === 'Ready' || (path.state === 'Degraded' && mode === 'Disabled');
+}
+
+function registeredCondition({ assignment, isRegistered }: Findings): Verdict {
+  const type = CONDITIONS.Registered;
+  const names = assignment.pools.map(({ resource }) => resource.name);
+  const missing = names.filter((name) => !isRegistered(name));
+  if (missing.length > 0)
+    return {
+      type,
+      status: 'False',
+      reason: 'WaitingForKubelet',
+      message: `the kubelet does not follow ${missing.join(', ')}`,
+    };
+  return {
+    type,
+    status: 'True',
+    reason: 'Registered',
+    message: `the kubelet follows ${names.join(', ') || 'nothing, as asked'}`,
+  };
+}
+
+/** The fields that have a value. */
+function defined<T extends object>(fields: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: NonNullable<T[K]>;
+  };
+}

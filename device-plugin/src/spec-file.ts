@@ -1,0 +1,60 @@
+// The spec from a file of the same schema as DataDirectNode.spec, for a site without the operator. No API server is contacted; what
+// the agent finds is in its metrics and its log.
+import { type FSWatcher, watch } from 'node:fs';
+import { dirname } from 'node:path';
+
+import type { DataDirectNodeStatus } from '@data-direct/crds';
+
+import { parsed } from './config.ts';
+import type { FollowedSpec, NodeObject, OnTrouble } from './node-object.ts';
+import { nodeSpec } from './node-spec.ts';
+
+export class SpecFile implements NodeObject {
+  readonly #file: string;
+  readonly #onTrouble: OnTrouble;
+  #followed: FollowedSpec;
+  #status: DataDirectNodeStatus | undefined;
+  #watcher: FSWatcher | undefined;
+
+  /** Throws CONFIG_INVALID or SPEC_INVALID: a file that does not fit stops the start. */
+  constructor(file: string, onTrouble: OnTrouble) {
+    this.#file = file;
+    this.#onTrouble = onTrouble;
+    this.#followed = this.#read();
+  }
+
+  start(onChange: () => void): void {
+    // The directory: a ConfigMap is changed by turning the symbolic link ..data, and editors replace files.
+    this.#watcher = watch(dirname(this.#file), () => {
+      try {
+        this.#followed = this.#read();
+      } catch (error) {
+        this.#onTrouble('spec', error); // what was read before goes on
+        return;
+      }
+      onChange();
+    });
+    this.#watcher.on('error', (error) => this.#onTrouble('spec', error));
+  }
+
+  spec(): FollowedSpec {
+    return this.#followed;
+  }
+
+  status(): DataDirectNodeStatus | undefined {
+    return this.#status;
+  }
+
+  report(status: DataDirectNodeStatus): void {
+    this.#status = status;
+  }
+
+  stop(): Promise<void> {
+    this.#watcher?.close();
+    return Promise.resolve();
+  }
+
+  #read(): FollowedSpec {
+    return { spec: nodeSpec(parsed(this.#file), this.#file, { unknownFields: 'refuse' }), generation: undefined };
+  }
+}
