@@ -7,6 +7,13 @@ export { Observer } from './path/observe.ts';
 export type { RoundOptions } from './path/observe.ts';
 export type { DmaFunction, Evidence, GpuFunction, NicFunction, Path, VerificationLevel } from './path/path.ts';
 
+export { applyChange, CHANGES, partsOf } from './virtual/changes.ts';
+export type { Change, ChangeKind, Part } from './virtual/changes.ts';
+export { runVirtual } from './virtual/cli.ts';
+export { ManualClock } from './virtual/clock.ts';
+export { CONTROL_SOCKET, requestChange, requestParts, serveControl } from './virtual/control.ts';
+export type { Control } from './virtual/control.ts';
+export { VirtualError } from './virtual/errors.ts';
 export { createVirtualHost, VirtualHost } from './virtual/host.ts';
 export type { VirtualHostOptions } from './virtual/host.ts';
 export { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';

@@ -4,6 +4,7 @@ const sentences = {
   FIXTURE_UNREADABLE: (f: { file: string; problem: string }) => `${f.file}: ${f.problem}`,
   FIXTURE_INVALID: (f: { file: string; path: string; expected: string; got: string }) =>
     `${f.file}: ${f.path}: expected ${f.expected}, got ${f.got}`,
+  DIRECTORY_NOT_EMPTY: (f: { directory: string }) => `${f.directory}: not empty; name an empty or a new directory`,
   CHANGE_INVALID: (f: { change: string; argument: string; expected: string; got: string }) =>
     `${f.change}: ${f.argument}: expected ${f.expected}, got ${f.got}`,
   CHANGE_REFUSED: (f: { change: string; address: string; problem: string }) => `${f.change} ${f.address}: ${f.problem}`,
