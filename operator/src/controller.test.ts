@@ -274,7 +274,7 @@ test('objects that our types rule out do no harm', async () => {
   await cluster.eventually(() => expect(cluster.nodeObjects()).toHaveLength(2));
   const status = { paths: [{ id: 'x' }, pathOf(0)], resources: 'many', conditions: {} };
   cluster.server.store.patch(dataDirectNodes, { name: 'node-b' }, { status }, agent);
-  cluster.server.store.create(leases, { metadata: { name: 'data-direct-agent-', namespace: NAMESPACE } });
+  cluster.server.store.create(leases, { metadata: { name: 'data-direct-agent-nobody', namespace: NAMESPACE } });
   await cluster.eventually(() => expect(cluster.status('gb300')?.paths).toMatchObject({ total: 5, ready: 5 }));
 });
 

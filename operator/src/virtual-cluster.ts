@@ -1,12 +1,34 @@
 // A cluster for tests: kube's virtual API server with our resources, nodes, and agents that do what they are told. Nothing that ships imports this.
 import type { DataDirectPathSpec, DataDirectPathStatus, NodePath } from '@data-direct/crds';
-import { type KubeApi, type KubeObject, type Lease, connect, leases, microTime } from '@data-direct/kube';
+import {
+  type KubeApi,
+  type KubeObject,
+  type Lease,
+  type Resource,
+  connect,
+  leases,
+  microTime,
+} from '@data-direct/kube';
 import { ManualClock, type VirtualServer, startVirtualServer } from '@data-direct/kube/virtual';
 
 import { type NodeObject, type PolicyObject, dataDirectNodes, dataDirectPaths, nodes } from './objects.ts';
 import { specOf } from './testing.ts';
 
 export const NAMESPACE = 'data-direct';
+
+export const deployments: Resource<KubeObject & { spec: { replicas: number } }> = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  plural: 'deployments',
+  namespaced: true,
+};
+
+const events: Resource<KubeObject> = {
+  apiVersion: 'events.k8s.io/v1',
+  kind: 'Event',
+  plural: 'events',
+  namespaced: true,
+};
 
 const writingVerbs: ReadonlySet<string> = new Set(['create', 'apply', 'patch', 'delete']);
 const agent = { fieldManager: 'data-direct-agent', subresource: 'status' } as const;
@@ -78,6 +100,10 @@ export class VirtualCluster {
     return found ? `${type}=${found.status} ${found.reason}: ${found.message}` : `no ${type}`;
   }
 
+  events(): KubeObject[] {
+    return this.server.store.list(events);
+  }
+
   /** Requests that were meant to change something, as `verb plural name`. */
   writes(): string[] {
     return this.server.requests
@@ -99,11 +125,12 @@ export class VirtualCluster {
     }
   }
 
-  /** Lets time pass until no request has come for a while. */
+  /** Lets time pass until no request has come for a while, apart from those about Leases, which never end. */
   async quiet(): Promise<void> {
+    const asked = (): number => this.server.requests.filter(({ plural }) => plural !== 'leases').length;
     let calm = 0;
-    for (let seen = -1; calm < 20; calm = seen === this.server.requests.length ? calm + 1 : 0) {
-      seen = this.server.requests.length;
+    for (let seen = -1; calm < 20; calm = seen === asked() ? calm + 1 : 0) {
+      seen = asked();
       await this.#step();
     }
   }
@@ -118,6 +145,7 @@ export async function startVirtualCluster(): Promise<VirtualCluster> {
   const server = await startVirtualServer({
     resources: [
       nodes,
+      deployments,
       {
         ...dataDirectPaths,
         status: true,

@@ -1,0 +1,23 @@
+// The errors of this room: a stable code, the fields it is about, one sentence that says what to do. Errors of the API server are KubeErrors.
+
+export type OperatorErrorCode =
+  // What a person wrote has to be changed.
+  | 'COMMAND_LINE_INVALID'
+  | 'CONFIG_UNREADABLE'
+  | 'CONFIG_INVALID'
+  | 'ENVIRONMENT_INCOMPLETE'
+  // Uninstalling can be tried again.
+  | 'RETIRE_NOT_ALONE'
+  | 'RETIRE_INTERRUPTED';
+
+export class OperatorError extends Error {
+  readonly code: OperatorErrorCode;
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(code: OperatorErrorCode, sentence: string, fields: Record<string, unknown>, options?: ErrorOptions) {
+    super(sentence, options);
+    this.name = 'OperatorError';
+    this.code = code;
+    this.fields = fields;
+  }
+}

@@ -1,0 +1,53 @@
+// The operator's process: reads what it is told, opens the doors, runs until it is asked to end. All else is elsewhere.
+import { connect, inCluster } from '@data-direct/kube';
+import type { Logger } from 'pino';
+
+import { type Config, readCommandLine, readConfig, readPod } from './config.ts';
+import { createLog } from './log.ts';
+import { startOperator } from './operator.ts';
+import { retire } from './retire.ts';
+
+type Doors = Parameters<typeof retire>[0];
+
+const log = createLog('info');
+try {
+  const { command, configFile } = readCommandLine(process.argv.slice(2));
+  const config = readConfig(configFile);
+  log.level = config.logLevel;
+  const doors = open(config, log);
+  if (command === 'retire') {
+    await retire(doors);
+    process.exit(0);
+  }
+  await run(doors);
+} catch (error) {
+  log.fatal({ err: error }, 'cannot go on');
+  process.exit(1);
+}
+
+function open(config: Config, logger: Logger): Doors {
+  const pod = readPod(process.env);
+  const api = connect(inCluster(), { userAgent: `data-direct-operator (${pod.name})` });
+  return { api, config, pod, log: logger };
+}
+
+async function run(doors: Doors): Promise<void> {
+  const operator = await startOperator({
+    ...doors,
+    onLost: (error) => {
+      log.fatal({ err: error }, 'leadership is lost; another replica goes on');
+      process.exit(1);
+    },
+  });
+  const end = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, 'ending');
+    void operator.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.fatal({ err: error }, 'did not end cleanly');
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', end).once('SIGINT', end);
+}
