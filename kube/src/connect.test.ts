@@ -193,6 +193,39 @@ describe('time', () => {
   });
 });
 
+describe('watches', () => {
+  test('a stream is closed when its reader leaves it, ends when the reader aborts, and throws nothing for either', async () => {
+    const server = await startServer();
+    const api = connectTo(server);
+    const stopping = new AbortController();
+    const options = { resourceVersion: '0', signal: stopping.signal };
+    server.store.create(things, thing('a'));
+    for await (const event of api.watch(things, options)) {
+      expect(event).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'a' } } });
+      break;
+    }
+    await until(() => server.openWatches() === 0);
+    for await (const event of api.watch(things, options)) {
+      expect(event.type).toBe('ADDED');
+      stopping.abort();
+    }
+    await until(() => server.openWatches() === 0);
+  });
+
+  test('an event cut into many pieces by the network arrives whole', async () => {
+    const server = await startServer();
+    const size = 300_000;
+    server.store.create(things, { metadata: { name: 'large' }, spec: { words: ['ü'.repeat(size)] } });
+    for await (const event of connectTo(server).watch(things, {
+      resourceVersion: '0',
+      signal: new AbortController().signal,
+    })) {
+      expect(event).toMatchObject({ object: { spec: { words: ['ü'.repeat(size)] } } });
+      break;
+    }
+  });
+});
+
 describe('credentials', () => {
   test('a token that rotates is read again after a minute, and at once after it was refused', async () => {
     await using directory = await mkdtempDisposable(join(tmpdir(), 'kube-token-'));

@@ -285,10 +285,16 @@ describe('faults', () => {
   });
 
   test('10. started twice: one list, one watch', async () => {
-    const { server, reflector } = await watching();
-    reflector.start();
-    await expectFollows({ server, reflector } as Rig);
-    expect([asked(server, 'list').length, asked(server, 'watch').length]).toEqual([1, 1]);
+    const made = await rig();
+    made.reflector.start();
+    made.reflector.start();
+    await made.reflector.synced;
+    made.reflector.start();
+    await until(() => made.server.openWatches() > 0);
+    await expectFollows(made);
+    await made.reflector.stop();
+    await until(() => made.server.openWatches() === 0);
+    expect([asked(made.server, 'list').length, asked(made.server, 'watch').length]).toEqual([1, 1]);
   });
 
   test('11. a handler that throws is reported, and the cache goes on', async () => {
@@ -315,6 +321,20 @@ describe('faults', () => {
     await until(() => changes.length === 3);
     expect(changes).toEqual(['added a', 'deleted a', 'added a']);
     expect(made.reflector.get('a')?.spec?.size).toBe(7);
+  });
+
+  test('12b. deleted while nobody watched: told by the relist', async () => {
+    const made = await watching();
+    made.server.store.create(things, thing('stays'));
+    await until(() => made.changes.length === 2);
+    made.server.fail({ status: 410 }, { verb: 'watch' });
+    made.server.disturbWatches('end');
+    made.server.store.delete(things, { name: 'a' });
+    await made.clock.skip();
+    await made.clock.skip();
+    await until(() => made.changes.length === 3);
+    expect(made.changes[2]).toBe('deleted a');
+    expect([...made.reflector.values()].map(({ metadata }) => metadata.name)).toEqual(['stays']);
   });
 
   test('13. a stopped reflector stays stopped, however often it is told to start or stop', async () => {

@@ -97,6 +97,26 @@ test('a key that fails comes again after 0.5, 1, 2, … s less jitter, and from 
   expect(await clock.skip()).toBeLessThanOrEqual(500);
 });
 
+test('a success clears the failures also of a key that has a later wish', async () => {
+  const results = [new Error('first'), undefined, new Error('third')];
+  const { queue, clock, errors } = rig({
+    work: (key) => {
+      const failure = results.shift();
+      if (failure) return Promise.reject(failure);
+      queue.addAfter(key, 60_000);
+      return Promise.resolve();
+    },
+  });
+  queue.add('a');
+  await clock.skip();
+  expect(await clock.skip()).toBe(60_000);
+  await until(() => errors.length === 2);
+  expect(errors).toEqual([
+    { key: 'a', failures: 1 },
+    { key: 'a', failures: 1 },
+  ]);
+});
+
 test('a failing key does not hold up the others', async () => {
   const { queue, rounds, errors } = rig({
     work: (key) => (key === 'bad' ? Promise.reject(new Error('bad')) : Promise.resolve()),

@@ -48,14 +48,10 @@ export class WatchStream {
   }
 
   fail(how: StreamFault): void {
-    if (how === 'silence') {
-      this.#isSilent = true;
-    } else if (how === 'reset') {
-      this.#response.socket?.resetAndDestroy();
-    } else {
-      if (how !== 'end') this.#send('ERROR', statusObject(how));
-      this.#response.end();
-    }
+    if (typeof how === 'object') this.#send('ERROR', statusObject(how));
+    this.#isSilent = true;
+    if (how === 'reset') this.#response.socket?.resetAndDestroy();
+    else if (how !== 'silence') this.#response.end();
   }
 
   #begin(resourceVersion: string): void {
