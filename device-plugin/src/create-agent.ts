@@ -1,0 +1,50 @@
+// From doors (host, node object, kubelet directory) to an agent that can be run. main.ts, the demo and tests all come through here.
+import type { Host } from '@data-direct/driver-core';
+
+import { Agent } from './agent.ts';
+import { kubeletPaths } from './config.ts';
+import { Hardware } from './hardware.ts';
+import { PodResources } from './kubelet/pod-resources.ts';
+import type { Log } from './log.ts';
+import { Metrics } from './metrics.ts';
+import type { NodeObject } from './node-object.ts';
+import { Reporter } from './reporter.ts';
+import { AGENT_VERSION } from './version.ts';
+
+export interface Doors {
+  readonly host: Host;
+  readonly node: NodeObject;
+  /** `device-plugins/` and `pod-resources/` are below it. */
+  readonly kubeletDir: string;
+  /** The node's /dev, or where a virtual host keeps its nodes. */
+  readonly deviceDir: string;
+  readonly rescanSeconds: number;
+  readonly log: Log;
+  readonly metrics?: Metrics;
+}
+
+/** A driver that is bound or unbound makes a burst of uevents; this long they are gathered. */
+const DEBOUNCE_MS = 50;
+
+export function createAgent(doors: Doors): Agent {
+  const { host, node, kubeletDir, deviceDir, rescanSeconds, log, metrics = new Metrics(AGENT_VERSION) } = doors;
+  const { plugins, podResources } = kubeletPaths(kubeletDir);
+  const { kernelRelease, clock } = host;
+  return new Agent({
+    hardware: new Hardware(host, { debounceMs: DEBOUNCE_MS, rescanMs: rescanSeconds * 1000 }),
+    reporter: new Reporter({
+      node,
+      podResources: new PodResources(podResources),
+      kernelRelease,
+      now: () => clock.date(),
+      log,
+      metrics,
+    }),
+    node,
+    pluginDirectory: plugins,
+    deviceDir,
+    rescanSeconds,
+    log,
+    metrics,
+  });
+}

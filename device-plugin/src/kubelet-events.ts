@@ -1,0 +1,30 @@
+// What is logged and counted of the kubelet's doings, and what of it changes the status.
+import type { KubeletEvents } from './kubelet/kubelet.ts';
+import { errorFields, type Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+/** An allocation shows in pod-resources once the kubelet has put it down. */
+const ALLOCATION_SETTLES_MS = 1000;
+
+export function kubeletEvents(log: Log, metrics: Metrics, reportAgain: () => void): KubeletEvents {
+  return {
+    registered: (resource) => {
+      log.info({ resource }, 'the kubelet follows this resource');
+      metrics.registration(resource, 'registered');
+      reportAgain();
+    },
+    lost: (resource, error) => {
+      if (error !== undefined) {
+        log.warn({ resource, ...errorFields(error) }, 'the kubelet does not follow this resource; trying again');
+        metrics.registration(resource, 'failed');
+      }
+      reportAgain();
+    },
+    allocated: (resource, ids, seconds, error) => {
+      metrics.allocation(resource, error === undefined ? 'ok' : 'error', seconds);
+      if (error === undefined) log.info({ resource, ids }, 'allocated');
+      else log.warn({ resource, ...errorFields(error) }, 'an allocation was refused');
+      setTimeout(reportAgain, ALLOCATION_SETTLES_MS).unref();
+    },
+  };
+}
