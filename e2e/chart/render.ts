@@ -13,7 +13,7 @@ import type {
 } from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
 
-import { run } from '../cluster/run.ts';
+import { run } from '../rig/run.ts';
 import { ensureClients } from '../cluster/toolchain/toolchain.ts';
 
 export const chartDirectory = join(import.meta.dirname, '../../charts/data-direct');

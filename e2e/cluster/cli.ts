@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { attach, componentHandle, type ComponentHandle, down, status, up } from './cluster.ts';
-import { RigError } from './errors.ts';
+import { RigError, rigError } from '../rig/errors.ts';
 import { type ComponentName, componentNames } from './node/components.ts';
 import { buildImage, installRelease } from './release.ts';
 import { ensureToolchain } from './toolchain/toolchain.ts';
@@ -117,7 +117,7 @@ function isComponentName(name: string): name is ComponentName {
 
 function usageError(problem: string): RigError {
   const lines = Object.values(commands).map(({ usage, help }) => `  ${usage.padEnd(20)} ${help}`);
-  return new RigError('USAGE', { problem, usage: ['node e2e/cluster/cli.ts …', ...lines].join('\n') });
+  return rigError('USAGE', { problem, usage: ['node e2e/cluster/cli.ts …', ...lines].join('\n') });
 }
 
 async function main([name = '', ...args]: readonly string[], signal: AbortSignal): Promise<void> {

@@ -2,8 +2,9 @@
 // How the node is put together is in node/, where its programs come from in toolchain/.
 
 import { readFile } from 'node:fs/promises';
-import { RigError } from './errors.ts';
-import { withLock } from './lock.ts';
+import { RigError } from '../rig/errors.ts';
+import { clusterError } from './errors.ts';
+import { withLock } from '../rig/lock.ts';
 import { bringUp, fingerprintOf } from './node/bring-up.ts';
 import { type ComponentName, componentNames } from './node/components.ts';
 import { logOf, startComponents, stopComponent, troubleOf } from './node/control.ts';
@@ -11,8 +12,8 @@ import { layout, nodeName } from './node/layout.ts';
 import { ctrImport, runClient } from './node/clients.ts';
 import { currentBoot, readState, type RigState } from './node/state.ts';
 import { tearDown } from './node/teardown.ts';
-import { lastLines, type Output, type RunOptions } from './run.ts';
-import { type Report, reported } from './toolchain/progress.ts';
+import { lastLines, type Output, type RunOptions } from '../rig/run.ts';
+import { type Report, reported } from '../rig/progress.ts';
 import { ensureToolchain, type Toolchain } from './toolchain/toolchain.ts';
 
 /**
@@ -106,7 +107,7 @@ export async function attach(): Promise<Cluster> {
   requireMachine();
   const state = await readState();
   const trouble = await troubleWith(state);
-  if (state === undefined || trouble !== undefined) throw new RigError('NOT_UP', { trouble: trouble ?? '' });
+  if (state === undefined || trouble !== undefined) throw clusterError('NOT_UP', { trouble: trouble ?? '' });
   return clusterOf(state.toolchain);
 }
 
@@ -203,7 +204,7 @@ async function reportLogs(report: Report): Promise<void> {
 function requireMachine(): void {
   const found = `${process.platform}/${process.arch}`;
   const needed = 'linux/x64'; // kubectl and Helm come for it alone
-  if (found !== needed) throw new RigError('MACHINE_UNSUPPORTED', { what: 'a machine of kind', found, needed });
+  if (found !== needed) throw clusterError('MACHINE_UNSUPPORTED', { what: 'a machine of kind', found, needed });
   const uid = process.getuid?.() ?? -1;
-  if (uid !== 0) throw new RigError('NOT_ROOT', { uid });
+  if (uid !== 0) throw clusterError('NOT_ROOT', { uid });
 }

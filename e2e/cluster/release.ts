@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import type { Cluster } from './cluster.ts';
-import { run } from './run.ts';
+import { run } from '../rig/run.ts';
 
 const checkout = join(import.meta.dirname, '../..');
 export const chartDirectory = join(checkout, 'charts/data-direct');

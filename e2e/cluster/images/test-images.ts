@@ -3,8 +3,8 @@
 import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RigError } from '../errors.ts';
-import { run } from '../run.ts';
+import { clusterError } from '../errors.ts';
+import { run } from '../../rig/run.ts';
 import { unpackPackage } from '../toolchain/debian.ts';
 import type { Part } from '../toolchain/parts.ts';
 import { type Architecture, type OciImageConfig, writeOciArchive } from './oci-archive.ts';
@@ -73,7 +73,7 @@ function architecture(): Architecture {
   const known = architectures[process.arch];
   if (known === undefined) {
     const needed = Object.keys(architectures).join(' or ');
-    throw new RigError('MACHINE_UNSUPPORTED', { what: 'a CPU of kind', found: process.arch, needed });
+    throw clusterError('MACHINE_UNSUPPORTED', { what: 'a CPU of kind', found: process.arch, needed });
   }
   return known;
 }

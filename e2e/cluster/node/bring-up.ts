@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { RigError } from '../errors.ts';
+import { clusterError } from '../errors.ts';
 import { testImages } from '../images/test-images.ts';
 import type { Toolchain } from '../toolchain/toolchain.ts';
 import { makeCgroups } from './cgroups.ts';
@@ -56,7 +56,7 @@ async function requireFreeKubeletRoot(): Promise<void> {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  if (entries.length > 0) throw new RigError('KUBELET_ROOT_IN_USE', { path });
+  if (entries.length > 0) throw clusterError('KUBELET_ROOT_IN_USE', { path });
 }
 
 async function writeConfiguration(signal?: AbortSignal): Promise<void> {

@@ -3,8 +3,8 @@
 
 import { mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RigError } from '../errors.ts';
-import { until } from '../wait.ts';
+import { clusterError } from '../errors.ts';
+import { until } from '../../rig/wait.ts';
 import { layout } from './layout.ts';
 import { mountsOf } from './mounts.ts';
 
@@ -41,7 +41,7 @@ export async function joinCgroup(pid: number): Promise<void> {
   const tops = await directories();
   const top = tops.find((path) => path.includes('/pids/')) ?? tops[0];
   if (top === undefined)
-    throw new RigError('MACHINE_UNSUPPORTED', { what: 'cgroups', found: 'none', needed: 'mounted' });
+    throw clusterError('MACHINE_UNSUPPORTED', { what: 'cgroups', found: 'none', needed: 'mounted' });
   const directory = join(top, 'rig');
   await mkdir(directory, { recursive: true });
   await writeFile(join(directory, 'cgroup.procs'), String(pid));

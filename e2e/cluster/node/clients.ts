@@ -1,7 +1,7 @@
 // The commands by which the rig and its tests talk to the running cluster: kubectl, helm, ctr.
 
 import { join } from 'node:path';
-import { type Output, run, type RunOptions } from '../run.ts';
+import { type Output, run, type RunOptions } from '../../rig/run.ts';
 import type { Toolchain } from '../toolchain/toolchain.ts';
 import { layout } from './layout.ts';
 

@@ -2,14 +2,15 @@
 // The callers hold the rig's lock.
 
 import { join } from 'node:path';
-import { RigError } from '../errors.ts';
-import { until } from '../wait.ts';
+import { clusterError } from '../errors.ts';
+import { until } from '../../rig/wait.ts';
 import { joinCgroup } from './cgroups.ts';
 import { type Component, type ComponentName, components } from './components.ts';
 import { unhealthy } from './health.ts';
 import { layout } from './layout.ts';
 import { inNamespace } from './namespace.ts';
-import { end, isAlive, launch, type ProcessIdentity } from './processes.ts';
+import { isAlive, type ProcessIdentity } from '../../rig/process-identity.ts';
+import { end, launch } from './processes.ts';
 import { readState, type RigState, writeState } from './state.ts';
 
 const healthyTimeoutMs = 60_000;
@@ -63,7 +64,7 @@ async function waitUntilHealthy(name: ComponentName, signal?: AbortSignal): Prom
   const wait = { what: `${name} (log: ${logOf(name)}) answering`, timeoutMs: healthyTimeoutMs, signal };
   await until(wait, async () => {
     if (identity === undefined || !(await isAlive(identity))) {
-      throw new RigError('PROCESS_EXITED', { name, log: logOf(name) });
+      throw clusterError('PROCESS_EXITED', { name, log: logOf(name) });
     }
     return unhealthy(components(state.toolchain)[name]);
   });
@@ -71,6 +72,6 @@ async function waitUntilHealthy(name: ComponentName, signal?: AbortSignal): Prom
 
 async function requireState(): Promise<RigState> {
   const state = await readState();
-  if (state === undefined) throw new RigError('NOT_UP', { trouble: 'it was not started' });
+  if (state === undefined) throw clusterError('NOT_UP', { trouble: 'it was not started' });
   return state;
 }

@@ -1,8 +1,8 @@
 // What is mounted where (man 5 proc, /proc/self/mountinfo), and taking it away again.
 
 import { readFile } from 'node:fs/promises';
-import { run } from '../run.ts';
-import { RigError } from '../errors.ts';
+import { run } from '../../rig/run.ts';
+import { clusterError } from '../errors.ts';
 
 export interface Mount {
   readonly path: string;
@@ -36,5 +36,5 @@ export async function unmountBelow(directories: readonly string[]): Promise<void
     for (const { path } of (await mountsOf(directory)).toReversed()) await run('umount', ['--lazy', path]);
   }
   const left = (await Promise.all(directories.map(mountsOf))).flat();
-  if (left.length > 0) throw new RigError('STILL_MOUNTED', { mounts: left.map(({ path }) => path).join(', ') });
+  if (left.length > 0) throw clusterError('STILL_MOUNTED', { mounts: left.map(({ path }) => path).join(', ') });
 }

@@ -3,8 +3,8 @@
 import { BlockList } from 'node:net';
 import { access, readdir, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RigError } from '../errors.ts';
-import { run } from '../run.ts';
+import { clusterError } from '../errors.ts';
+import { run } from '../../rig/run.ts';
 import { network } from './layout.ts';
 import { mountsOf } from './mounts.ts';
 
@@ -37,7 +37,7 @@ async function requireFreeAddresses(): Promise<void> {
   const { stdout } = await run('ip', ['-json', '-4', 'address']);
   const clash = clashOf(JSON.parse(stdout) as readonly LinkAddresses[]);
   if (clash === undefined) return;
-  throw new RigError('NETWORK_IN_USE', { ...clash, needed: `${hostAddress}/${prefixLength}` });
+  throw clusterError('NETWORK_IN_USE', { ...clash, needed: `${hostAddress}/${prefixLength}` });
 }
 
 /** A network of this machine that the cable's shares an address with. */

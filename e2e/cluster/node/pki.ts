@@ -2,7 +2,7 @@
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../run.ts';
+import { run } from '../../rig/run.ts';
 import { layout, network, nodeName } from './layout.ts';
 
 export type CertificateName =

@@ -2,8 +2,9 @@ import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { until } from '../wait.ts';
-import { end, isAlive, killAll, launch, type Launch, parseStat, type ProcessIdentity } from './processes.ts';
+import { until } from '../../rig/wait.ts';
+import { isAlive, parseStat, type ProcessIdentity } from '../../rig/process-identity.ts';
+import { end, killAll, launch, type Launch } from './processes.ts';
 
 let directory: string;
 let recorded: ProcessIdentity | undefined;

@@ -3,14 +3,9 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, readFile } from 'node:fs/promises';
-import { until } from '../wait.ts';
-
-/** Together they name one process within one boot. The start time is field 22 of /proc/PID/stat, in clock ticks. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  readonly startTime: string;
-}
+import { open } from 'node:fs/promises';
+import { identityOf, isAlive, type ProcessIdentity } from '../../rig/process-identity.ts';
+import { until } from '../../rig/wait.ts';
 
 export interface Launch {
   readonly command: readonly string[];
@@ -37,7 +32,7 @@ export async function launch({ command, env, log, record }: Launch): Promise<Pro
     const pid = child.pid as number; // there is one after 'spawn'
     child.unref();
     try {
-      const identity = { pid, startTime: await startTimeOf(pid) };
+      const identity = await identityOf(pid);
       await record(identity);
       child.stdin?.write('go\n');
       return identity;
@@ -47,24 +42,6 @@ export async function launch({ command, env, log, record }: Launch): Promise<Pro
   } finally {
     await output.close();
   }
-}
-
-async function startTimeOf(pid: number): Promise<string> {
-  return parseStat(await readFile(`/proc/${pid}/stat`, 'utf8')).startTime;
-}
-
-/** A zombie has ended: only its parent has not asked yet. */
-export async function isAlive({ pid, startTime }: ProcessIdentity): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  if (stat === undefined) return false;
-  const found = parseStat(stat);
-  return found.startTime === startTime && !'ZX'.includes(found.state);
-}
-
-/** The second field is the program's name in parentheses and may itself hold spaces and parentheses (man 5 proc). */
-export function parseStat(stat: string): { state: string; startTime: string } {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { state: fields[0] ?? '', startTime: fields[22 - 3] ?? '' };
 }
 
 /** Asks the process to end, and makes it end when it has not after graceMs. */

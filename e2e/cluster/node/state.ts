@@ -3,11 +3,12 @@
 
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RigError } from '../errors.ts';
+import type { RigError } from '../../rig/errors.ts';
+import { clusterError } from '../errors.ts';
 import type { Toolchain } from '../toolchain/toolchain.ts';
 import { type ComponentName, componentNames } from './components.ts';
 import { layout } from './layout.ts';
-import type { ProcessIdentity } from './processes.ts';
+import type { ProcessIdentity } from '../../rig/process-identity.ts';
 
 export interface RigState {
   /** Process ids and start times mean something within one boot only. */
@@ -47,7 +48,7 @@ export async function removeState(file: string = layout.state): Promise<void> {
 
 export function parseState(text: string, file: string): RigState {
   const unreadable = (problem: string, cause?: unknown): RigError =>
-    new RigError('STATE_UNREADABLE', { file, problem }, { cause });
+    clusterError('STATE_UNREADABLE', { file, problem }, { cause });
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -3,12 +3,13 @@
 
 import { lstat, readdir, readlink, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { run } from '../run.ts';
+import { run } from '../../rig/run.ts';
 import { cgroupProcesses, removeCgroups } from './cgroups.ts';
 import { layout, network } from './layout.ts';
 import { unmountBelow } from './mounts.ts';
 import { removeNamespace } from './namespace.ts';
-import { isAlive, killAll } from './processes.ts';
+import { isAlive } from '../../rig/process-identity.ts';
+import { killAll } from './processes.ts';
 import { currentBoot, type RigState, removeState } from './state.ts';
 import { restoreSysctls } from './sysctls.ts';
 

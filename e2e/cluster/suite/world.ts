@@ -19,7 +19,7 @@ import {
 } from '@data-direct/crds';
 
 import type { Cluster } from '../cluster.ts';
-import { until } from '../wait.ts';
+import { until } from '../../rig/wait.ts';
 
 export const NAMESPACE = 'data-direct';
 export const RESOURCE = 'datadirect.dev/path';

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RigError } from '../errors.ts';
-import { run } from '../run.ts';
+import { clusterError } from '../errors.ts';
+import { run } from '../../rig/run.ts';
 import { versions } from '../versions.ts';
 import type { Part } from './parts.ts';
 
@@ -46,7 +46,7 @@ async function pack(directory: string, signal?: AbortSignal): Promise<string> {
     .update(await readFile(archive))
     .digest('base64')}`;
   if (found !== clients.integrity) {
-    throw new RigError('INTEGRITY_MISMATCH', { what, expected: clients.integrity, found });
+    throw clusterError('INTEGRITY_MISMATCH', { what, expected: clients.integrity, found });
   }
   return archive;
 }

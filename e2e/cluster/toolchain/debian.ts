@@ -2,8 +2,8 @@
 
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { run } from '../run.ts';
-import { reported, type Report } from './progress.ts';
+import { run } from '../../rig/run.ts';
+import { reported, type Report } from '../../rig/progress.ts';
 
 interface Need {
   /** A command looked up on PATH, or an absolute path. */

@@ -2,8 +2,8 @@
 
 import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RigError } from '../errors.ts';
-import { run } from '../run.ts';
+import { clusterError } from '../errors.ts';
+import { run } from '../../rig/run.ts';
 import { versions } from '../versions.ts';
 import type { Part, PartName } from './parts.ts';
 
@@ -127,5 +127,5 @@ async function findGo(): Promise<string> {
     );
     if (version !== undefined && Number(version) >= 21) return place;
   }
-  throw new RigError('GO_MISSING', { looked: places.join(', ') });
+  throw clusterError('GO_MISSING', { looked: places.join(', ') });
 }

@@ -1,6 +1,6 @@
 // What a part of the toolchain is. The parts themselves: go.ts, clients.ts and ../images/test-images.ts.
 
-import type { Step } from './progress.ts';
+import type { Step } from '../../rig/progress.ts';
 
 export type PartName = 'clients' | 'images' | 'etcd' | 'containerd' | 'kubernetes';
 

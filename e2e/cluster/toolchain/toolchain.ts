@@ -2,23 +2,21 @@
 
 import { join } from 'node:path';
 import { testImagesPart } from '../images/test-images.ts';
-import { withLock } from '../lock.ts';
-import { buildIntoCache, cacheName, cacheRoot, isCached, removeUnfinished } from './cache.ts';
+import { buildIntoCache, cacheName, isCached, withCache } from '../../rig/cache.ts';
 import { clientsPart } from './clients.ts';
 import { ensureDebianPackages } from './debian.ts';
 import { goParts } from './go.ts';
 import type { Part, PartName } from './parts.ts';
-import { reported, type Report } from './progress.ts';
+import { reported, type Report } from '../../rig/progress.ts';
 
 /** The directory of each part: its programs, or its image archives. */
 export type Toolchain = Readonly<Record<PartName, string>>;
 
 /** Quick ones first: what is wrong with them is told before the minutes of compiling. */
 const parts: readonly Part[] = [clientsPart, testImagesPart, ...goParts];
-const lockWaitSeconds = 45 * 60;
 
 export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
-  return withCache(report, async (root) => {
+  return withCache('cluster', report, async (root) => {
     await ensureDebianPackages(report, signal);
     const directories: Partial<Record<PartName, string>> = {};
     for (const part of parts) directories[part.name] = await ensurePart(root, part, report, signal);
@@ -28,21 +26,7 @@ export async function ensureToolchain(report: Report, signal?: AbortSignal): Pro
 
 /** The directory of kubectl and Helm alone, for tests that need no node. */
 export async function ensureClients(report: Report, signal?: AbortSignal): Promise<string> {
-  return withCache(report, (root) => ensurePart(root, clientsPart, report, signal));
-}
-
-/** For the one run that may write to the cache. */
-async function withCache<T>(report: Report, work: (root: string) => Promise<T>): Promise<T> {
-  const root = cacheRoot(process.env);
-  const lock = {
-    file: join(root, 'lock'),
-    waitSeconds: lockWaitSeconds,
-    onWait: () => report(`another run is building into ${root}: waiting for it`),
-  };
-  return withLock(lock, async () => {
-    await removeUnfinished(root);
-    return work(root);
-  });
+  return withCache('cluster', report, (root) => ensurePart(root, clientsPart, report, signal));
 }
 
 async function ensurePart(root: string, part: Part, report: Report, signal?: AbortSignal): Promise<string> {

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { parseStat } from './node/processes.ts';
+import { parseStat } from './process-identity.ts';
 import { run } from './run.ts';
 import { until } from './wait.ts';
 

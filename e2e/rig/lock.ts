@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RigError } from './errors.ts';
+import { rigError } from './errors.ts';
 
 export interface Lock {
   readonly file: string;
@@ -16,7 +16,7 @@ export interface Lock {
 
 export async function withLock<T>(lock: Lock, work: () => Promise<T>): Promise<T> {
   const release = (await tryHold(lock.file, 0)) ?? (lock.onWait?.(), await tryHold(lock.file, lock.waitSeconds));
-  if (release === undefined) throw new RigError('LOCK_TIMED_OUT', { file: lock.file, seconds: lock.waitSeconds });
+  if (release === undefined) throw rigError('LOCK_TIMED_OUT', { file: lock.file, seconds: lock.waitSeconds });
   try {
     return await work();
   } finally {

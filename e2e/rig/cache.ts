@@ -4,12 +4,16 @@ import { createHash } from 'node:crypto';
 import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { withLock } from './lock.ts';
+import type { Report } from './progress.ts';
 
 const unfinished = '.unfinished-';
+const lockWaitSeconds = 45 * 60;
 
-export function cacheRoot(env: NodeJS.ProcessEnv): string {
+/** `rig` is the name of whose things it holds. */
+export function cacheRoot(env: NodeJS.ProcessEnv, rig: string): string {
   const root = env['DATA_DIRECT_CACHE'] ?? join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'data-direct');
-  return join(root, 'cluster');
+  return join(root, rig);
 }
 
 /** `etcd-3.6.5-0123456789ab`: a change of any input is another directory. */
@@ -39,6 +43,20 @@ export async function buildIntoCache(
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** `work` is the one run that may write to the cache. */
+export async function withCache<T>(rig: string, report: Report, work: (root: string) => Promise<T>): Promise<T> {
+  const root = cacheRoot(process.env, rig);
+  const lock = {
+    file: join(root, 'lock'),
+    waitSeconds: lockWaitSeconds,
+    onWait: () => report(`another run is building into ${root}: waiting for it`),
+  };
+  return withLock(lock, async () => {
+    await removeUnfinished(root);
+    return work(root);
+  });
 }
 
 /** For the holder of the lock: whatever is unfinished belongs to a run that is gone. */

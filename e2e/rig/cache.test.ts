@@ -14,9 +14,9 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 describe('the cache', () => {
   it('is where DATA_DIRECT_CACHE says, else below XDG_CACHE_HOME, else below ~/.cache', () => {
-    expect(cacheRoot({ DATA_DIRECT_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a/cluster');
-    expect(cacheRoot({ XDG_CACHE_HOME: '/b' })).toBe('/b/data-direct/cluster');
-    expect(cacheRoot({})).toMatch(/\/\.cache\/data-direct\/cluster$/);
+    expect(cacheRoot({ DATA_DIRECT_CACHE: '/a', XDG_CACHE_HOME: '/b' }, 'cluster')).toBe('/a/cluster');
+    expect(cacheRoot({ XDG_CACHE_HOME: '/b' }, 'cluster')).toBe('/b/data-direct/cluster');
+    expect(cacheRoot({}, 'cluster')).toMatch(/\/\.cache\/data-direct\/cluster$/);
   });
 
   it('keeps a part under another name as soon as one input differs', () => {

@@ -1,7 +1,7 @@
 // Waiting for something outside to become true, always with an end.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RigError } from './errors.ts';
+import { rigError } from './errors.ts';
 
 export interface Wait {
   /** What is waited for, as it reads in "… did not happen within 30 s". */
@@ -19,7 +19,7 @@ export async function until(wait: Wait, missing: () => Promise<string | undefine
     const last = await missing();
     if (last === undefined) return;
     if (performance.now() >= deadline) {
-      throw new RigError('WAIT_TIMED_OUT', { what: wait.what, seconds: wait.timeoutMs / 1000, last });
+      throw rigError('WAIT_TIMED_OUT', { what: wait.what, seconds: wait.timeoutMs / 1000, last });
     }
     await sleep(wait.intervalMs ?? 100, undefined, { signal: wait.signal });
   }

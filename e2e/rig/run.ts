@@ -1,8 +1,8 @@
-// Running one command to its end, always with a time limit. Processes that outlive the rig are in node/processes.ts.
+// Running one command to its end, always with a time limit. Processes that outlive it are the rigs' own matter.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { RigError } from './errors.ts';
+import { rigError } from './errors.ts';
 
 export interface RunOptions {
   readonly timeoutMs?: number;
@@ -43,13 +43,13 @@ export function run(command: string, args: readonly string[], options: RunOption
     const stderr: Buffer[] = [];
     const failed = (outcome: string, cause?: unknown): void => {
       const tail = lastLines(Buffer.concat(stderr.length > 0 ? stderr : stdout).toString(), tailLines);
-      reject(new RigError('COMMAND_FAILED', { command: shown, outcome, tail }, { cause }));
+      reject(rigError('COMMAND_FAILED', { command: shown, outcome, tail }, { cause }));
     };
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
     if (options.onStderrLine !== undefined) createInterface(child.stderr).on('line', options.onStderrLine);
     child.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') reject(new RigError('COMMAND_MISSING', { command }, { cause: error }));
+      if (error.code === 'ENOENT') reject(rigError('COMMAND_MISSING', { command }, { cause: error }));
       else if (limit.aborted) failed(`took longer than ${timeoutMs / 1000} s`, error);
       else if (signal.aborted) failed('was interrupted', signal.reason);
       else failed('could not be started', error);
