@@ -14,7 +14,6 @@ import type {
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 
-import { readConfig } from '../../device-plugin/src/config.ts';
 import { type Rendered, chartDirectory, helm, namespace, render } from './render.ts';
 
 const manifests = join(import.meta.dirname, '../../crds/manifests');
@@ -59,6 +58,22 @@ function configOf(rendered: Rendered, component: string): unknown {
   const { data } = rendered.the('ConfigMap', `-${component}`);
   const [text] = Object.values(data ?? {});
   return JSON.parse(text ?? '');
+}
+
+/** As it is mounted into the pod; gone after the test. */
+async function configFile(rendered: Rendered, component: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'data-direct-config-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const file = join(directory, 'config.json');
+  await writeFile(file, JSON.stringify(configOf(rendered, component)));
+  return file;
+}
+
+/** By the program's own reader, which the room keeps to itself. It refuses unknown fields and missing variables. */
+async function read(room: string, file: string, environment: Record<string, string> = {}): Promise<unknown> {
+  type Reader = { readConfig: (path: string, variables: Record<string, string>) => unknown };
+  const { readConfig } = (await import(join(import.meta.dirname, `../../${room}/src/config.ts`))) as Reader;
+  return readConfig(file, environment);
 }
 
 /** `group/resource: verbs`, sorted; with [names] where they are limited. */
@@ -187,11 +202,19 @@ describe('the agent', () => {
     ['on hardware', {}, { hostRoots: { sysfs: '/host/sys', proc: '/host/proc/1', dev: '/host/dev' } }],
     ['with a virtual tray', virtualTray, { virtualHost: { fixture: 'gb300-tray' } }],
   ])('takes the configuration that it is given %s', async (_, values, expected) => {
-    const directory = await mkdtemp(join(tmpdir(), 'data-direct-config-'));
-    onTestFinished(() => rm(directory, { recursive: true }));
-    const file = join(directory, 'agent.json');
-    await writeFile(file, JSON.stringify(configOf(await render(values), 'agent')));
-    expect(readConfig(file, { NODE_NAME: 'gpu-1', POD_NAMESPACE: namespace })).toMatchObject(expected);
+    const rendered = await render(values);
+    const variables = onlyContainer(agentPod(rendered)).env ?? [];
+    const environment = Object.fromEntries(variables.map(({ name }) => [name, 'set']));
+    expect(await read('device-plugin', await configFile(rendered, 'agent'), environment)).toMatchObject(expected);
+  });
+});
+
+test('the operator takes the configuration that it is given, and knows its own objects by it', async () => {
+  const rendered = await render({ fullnameOverride: 'dd' });
+  expect(rendered.the('Deployment', '').metadata?.name).toBe('dd-operator');
+  expect(await read('operator', await configFile(rendered, 'operator'))).toMatchObject({
+    lease: { name: 'dd-operator' },
+    deployment: { name: 'dd-operator' },
   });
 });
 
@@ -231,6 +254,17 @@ describe('rights', () => {
       'data-direct coordination.k8s.io/leases: list watch',
       'data-direct coordination.k8s.io/leases[data-direct-operator]: get patch',
       'default events.k8s.io/events: create patch',
+    ]);
+  });
+
+  test('the Job before uninstalling ends the operator and removes what it made', () => {
+    expect(rightsOf('retire')).toEqual([
+      'cluster /nodes: list patch',
+      'cluster datadirect.dev/datadirectnodes: list patch delete',
+      'data-direct apps/deployments[data-direct-operator]: patch',
+      'data-direct coordination.k8s.io/leases: create',
+      'data-direct coordination.k8s.io/leases: list delete',
+      'data-direct coordination.k8s.io/leases[data-direct-operator]: get patch',
     ]);
   });
 });
@@ -281,7 +315,7 @@ describe('uninstalling', () => {
   test('leaves nothing of the Job behind when it succeeds, and does not wait for ever', () => {
     for (const { metadata } of retiring())
       expect(metadata?.annotations?.['helm.sh/hook-delete-policy']).toMatch(/^before-hook-creation,hook-succeeded/);
-    expect(onHardware.the('Job', '-retire').spec?.activeDeadlineSeconds).toBe(120);
+    expect(onHardware.the('Job', '-retire').spec?.activeDeadlineSeconds).toBe(150);
   });
 });
 

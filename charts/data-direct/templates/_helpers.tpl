@@ -74,7 +74,8 @@ priorityClassName: {{ . }}
 {{- end }}
 
 {{- define "data-direct.operatorConfig" -}}
-{{ dict "logLevel" .Values.logLevel "lease" (dict "name" (printf "%s-operator" (include "data-direct.fullname" .))) | toPrettyJson }}
+{{- $name := dict "name" (printf "%s-operator" (include "data-direct.fullname" .)) }}
+{{- dict "logLevel" .Values.logLevel "lease" $name "deployment" $name | toPrettyJson }}
 {{- end }}
 
 {{- /* The operator's container, and that of the Job which runs its program at the end. */ -}}
