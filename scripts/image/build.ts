@@ -40,7 +40,7 @@ async function main(): Promise<void> {
   await writeArchives(wanted, release);
   for (const architecture of wanted) {
     const lines = await startImage(archiveFile(architecture), architecture);
-    for (const line of lines) console.log(`${architecture} started: ${line}`);
+    for (const line of lines) console.log(`linux/${architecture} ${line}`);
   }
 }
 

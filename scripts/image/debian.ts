@@ -2,7 +2,7 @@
 // and hashes, with package lists of its own: neither `dpkg --add-architecture` nor root is needed, nothing changes on the machine.
 
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Architecture } from './architectures.ts';
 import { cached } from './cache.ts';
 import { BuildError } from './errors.ts';
@@ -25,8 +25,8 @@ export interface DebianPackage {
  * the fixes. What went into an image is written into it (rootfs.ts).
  */
 export async function debianPackages(names: readonly string[], architecture: Architecture): Promise<DebianPackage[]> {
-  const key = `debian-${release}/${architecture}-${isoWeek(new Date())}-${names.join('+')}`;
-  const directory = await cached(key, async (work) => {
+  const set = `debian-${release}/${architecture}-${names.join('+')}`;
+  const directory = await cached(join(set, isoWeek(new Date())), async (work) => {
     const apt = await privateApt(work, architecture);
     await apt('update');
     await apt('download', ...names);
@@ -34,6 +34,7 @@ export async function debianPackages(names: readonly string[], architecture: Arc
     for (const archive of archives) await unpack(work, archive);
     await rm(join(work, 'apt'), { recursive: true });
   });
+  await removeOlder(directory);
   return Promise.all(
     names.map(async (name) => ({
       name,
@@ -41,6 +42,13 @@ export async function debianPackages(names: readonly string[], architecture: Arc
       control: await readFile(join(directory, name, 'control'), 'utf8'),
     })),
   );
+}
+
+/** What was downloaded in earlier weeks. */
+async function removeOlder(directory: string): Promise<void> {
+  const weeks = (await readdir(dirname(directory))).filter((name) => /^\d+-W\d+$/.test(name));
+  const older = weeks.filter((week) => week < basename(directory));
+  await Promise.all(older.map((week) => rm(join(dirname(directory), week), { recursive: true, force: true })));
 }
 
 async function unpack(work: string, archive: string): Promise<void> {

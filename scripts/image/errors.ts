@@ -23,8 +23,8 @@ const sentences = {
     `${f.image} may hold node and its dynamic linker as the only programs, it holds ${f.found.join(', ')}`,
   IMAGES_DIFFER: (f: { architecture: string; differing: readonly string[] }) =>
     `buildah and make image make different images for ${f.architecture}:\n${f.differing.join('\n')}`,
-  START_FAILED: (f: { image: string; command: string; expected: string; found: string }) =>
-    `${f.image}: ${f.command} was expected to print ${f.expected}, it printed:\n${f.found}`,
+  START_FAILED: (f: { image: string; command: string; prints: string; found: string }) =>
+    `${f.image}: ${f.command} was expected to print ${f.prints}, it printed:\n${f.found}`,
 } as const;
 
 type Sentences = typeof sentences;

@@ -25,9 +25,18 @@ const probe = `
   const authorities = tls.getCACertificates('system').length;
   console.log(process.arch + ', pages of ' + sysconf(30) + ' bytes, ' + authorities + ' certificate authorities');`;
 
+/** A program that complains about a missing file has loaded all that it is made of. */
 const checks = (architecture: Architecture, pageSize: number): readonly Check[] => [
   { command: ['/node', '--version'], prints: new RegExp(`^${process.version}$`) },
-  { command: ['/node', '/app/data-direct.mjs', '--help'], prints: /topo/ },
+  { command: ['/node', '/app/data-direct.mjs', '--help'], prints: /.*\btopo\b.*/ },
+  {
+    command: ['/node', '/app/operator.mjs', '--config', '/missing.json'],
+    prints: /\/missing\.json cannot be read as JSON/,
+  },
+  {
+    command: ['/node', '/app/agent.mjs', '--config', '/missing.json'],
+    prints: /\/missing\.json cannot be read as JSON/,
+  },
   {
     command: ['/node', '--input-type=module', '--eval', probe],
     prints: new RegExp(
@@ -36,7 +45,7 @@ const checks = (architecture: Architecture, pageSize: number): readonly Check[] 
   },
 ];
 
-/** Throws when something does not start; returns the first line that each command printed. */
+/** Throws when something does not start; returns what each command printed, as far as it matters. */
 export async function startImage(archive: string, architecture: Architecture): Promise<string[]> {
   const work = await mkdtemp(join(tmpdir(), 'data-direct-image-'));
   try {
@@ -46,12 +55,18 @@ export async function startImage(archive: string, architecture: Architecture): P
     const printed: string[] = [];
     for (const { emulator, pageSize } of await waysToRun(architecture, root)) {
       for (const { command, prints } of checks(architecture, pageSize)) {
-        const found = await runInside(root, config.User, [...emulator, ...command]);
-        const shown = [...emulator, ...command].join(' ');
-        if (!prints.test(found)) {
-          throw new BuildError('START_FAILED', { image: archive, command: shown, expected: String(prints), found });
+        const whole = [...emulator, ...command];
+        const found = await runInside(root, config.User, whole);
+        const [expected] = prints.exec(found) ?? [];
+        if (expected === undefined) {
+          throw new BuildError('START_FAILED', {
+            image: archive,
+            command: whole.join(' '),
+            prints: prints.source,
+            found,
+          });
         }
-        printed.push(found.split('\n')[0] ?? '');
+        printed.push(`${command.slice(0, 2).join(' ')} printed: ${expected}`);
       }
     }
     return printed;
@@ -88,5 +103,14 @@ async function runInside(root: string, user: string | undefined, command: readon
   const identity = process.getuid?.() === 0 ? [`--setgid=${gid}`, `--setuid=${uid}`] : ['--map-root-user'];
   const own = ['--mount', '--pid', '--fork', '--kill-child', '--net', `--root=${root}`, '--wd=/app', '--mount-proc'];
   const env = { PATH: process.env['PATH'] }; // to find unshare; nothing else of this machine may help the image
-  return (await run('unshare', [...own, ...identity, '--', ...command], { env })).trim();
+  try {
+    return (await run('unshare', [...own, ...identity, '--', ...command], { env })).trim();
+  } catch (error) {
+    if (!isFailedCommand(error)) throw error;
+    return error.fields.output;
+  }
+}
+
+function isFailedCommand(error: unknown): error is BuildError<'COMMAND_FAILED'> {
+  return error instanceof BuildError && error.code === 'COMMAND_FAILED';
 }
