@@ -75,6 +75,6 @@ export interface KubeApi {
   apply<T extends KubeObject>(resource: Resource<T>, object: Intent<T>, options: ApplyOptions): Promise<T>;
   /** One stream, with bookmarks. Ends when the server ends it or `signal` aborts; throws for all else. Most want a Reflector. */
   watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>>;
-  /** Closes kept-alive connections. Calls under way are not hurt. */
+  /** Closes the connections of calls; calls under way fail. Watches end by their own signal. */
   close(): void;
 }

@@ -10,7 +10,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from './api.ts';
-import { jittered } from './backoff.ts';
+import { jittered, notBefore } from './backoff.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import type { Connection } from './connection.ts';
 import { type Asked, KubeError } from './error.ts';
@@ -155,7 +155,7 @@ class HttpKubeApi implements KubeApi {
         return await this.#exchange.json(question, bound.signal);
       } catch (error) {
         if (!(error instanceof KubeError) || error.retryAfterMs === undefined) throw error;
-        const wait = jittered(error.retryAfterMs * 1.1, 0.1);
+        const wait = notBefore(error.retryAfterMs);
         if (this.#clock.now() + wait >= end) throw error;
         await sleep(this.#clock, wait, bound.signal);
         bound.signal.throwIfAborted();

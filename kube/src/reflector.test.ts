@@ -213,7 +213,7 @@ describe('faults', () => {
     const made = await rig();
     made.server.fail({ status: 429, retryAfterSeconds: 60 }, { verb: 'list' });
     made.reflector.start();
-    expect(await made.clock.skip()).toBe(60_000);
+    expect(await made.clock.skip()).toBeGreaterThanOrEqual(60_000);
     await made.reflector.synced;
   });
 

