@@ -72,13 +72,13 @@ export function failing(world: () => World): void {
     });
 
     test('the kubelet is told soon (printed, not asserted)', async () => {
-      const view = await AllocatableDevices.open(world());
+      const view = new AllocatableDevices(world());
       const address = await dma();
       const down: number[] = [];
       const up: number[] = [];
       for (let run = 0; run < 5; run += 1) {
-        down.push(await view.timeUntil(3, () => view.change('unbind', address)));
-        up.push(await view.timeUntil(4, () => view.change('bind', address)));
+        down.push(await view.timeUntil(3, 'unbind', address));
+        up.push(await view.timeUntil(4, 'bind', address));
       }
       view.close();
       figure('DMA function unbound → kubelet sees the device unhealthy', spread(down));

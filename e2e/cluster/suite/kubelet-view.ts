@@ -1,10 +1,12 @@
 // What the kubelet itself believes, asked without any of our code: which devices of a resource it holds for healthy.
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { CONTROL_SOCKET, requestChange } from '@data-direct/driver-core';
 
-import { RESOURCE, virtual, type World } from './world.ts';
+import { agentPod, RESOURCE, type World } from './world.ts';
 
 const socket = 'unix:///var/lib/kubelet/pod-resources/kubelet.sock';
 const deadlineMs = 60_000;
@@ -25,7 +27,9 @@ export class AllocatableDevices {
   readonly #lister: Lister;
 
   constructor(world: World) {
-    const loaded = grpc.loadPackageDefinition(loadSync(`${import.meta.dirname}/pod-resources.proto`, { keepCase: true }));
+    const loaded = grpc.loadPackageDefinition(
+      loadSync(`${import.meta.dirname}/pod-resources.proto`, { keepCase: true }),
+    );
     const service = (loaded['v1'] as Record<string, unknown>)['PodResourcesLister'] as new (
       target: string,
       credentials: grpc.ChannelCredentials,
@@ -38,24 +42,26 @@ export class AllocatableDevices {
     const { devices } = await new Promise<Allocatable>((resolve, reject) => {
       this.#lister.getAllocatableResources({}, (error, response) => (error ? reject(error) : resolve(response)));
     });
-    return devices.filter(({ resource_name }) => resource_name === RESOURCE).flatMap(({ device_ids }) => device_ids).length;
+    return devices.filter(({ resource_name }) => resource_name === RESOURCE).flatMap(({ device_ids }) => device_ids)
+      .length;
   }
 
   /** Milliseconds from the moment at which the hardware has changed until the kubelet holds `count` devices for healthy. */
-  async timeUntil(count: number, action: 'unbind' | 'bind', address: string): Promise<number> {
+  async timeUntil(count: number, kind: 'unbind' | 'bind', address: string): Promise<number> {
+    const socket = await this.#controlSocket();
+    await requestChange(socket, [kind, address]);
     const started = performance.now();
-    const changed = virtual(this.#world, action, address).then(() => performance.now());
-    let seen = Number.NaN;
     while (performance.now() - started < deadlineMs) {
-      if ((await this.count()) === count) {
-        seen = performance.now();
-        break;
-      }
+      if ((await this.count()) === count) return performance.now() - started;
       await sleep(2);
     }
-    await changed;
-    if (Number.isNaN(seen)) throw new Error(`the kubelet still does not see ${count} devices ${deadlineMs / 1000} s after ${action}`);
-    return seen - started;
+    throw new Error(`the kubelet still does not see ${count} devices ${deadlineMs / 1000} s after ${kind}`);
+  }
+
+  /** The agent's control socket as the node sees it: no `kubectl exec` in what is measured. */
+  async #controlSocket(): Promise<string> {
+    const pod = await agentPod(this.#world);
+    return `/var/lib/kubelet/pods/${pod.metadata?.uid}/volumes/kubernetes.io~empty-dir/run/${basename(CONTROL_SOCKET)}`;
   }
 
   close(): void {
