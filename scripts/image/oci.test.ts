@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -80,6 +81,21 @@ describe('an image archive', () => {
       await writeImageArchive(join(work, name), 'localhost/a:1', image(root));
     }
     expect(readFileSync(join(work, 'first')).equals(readFileSync(join(work, 'second')))).toBe(true);
+  });
+
+  test('belongs to root, whoever wrote it, keeps the sticky bit, and says nothing of / itself', async () => {
+    const root = tree({ 'tmp/.keep': '' });
+    chmodSync(join(root, 'tmp'), 0o1777);
+    chownSync(join(root, 'tmp/.keep'), process.getuid?.() === 0 ? 1000 : -1, -1);
+    const file = join(work, 'image.tar');
+    const { layers } = await writeImageArchive(file, 'localhost/a:1', image(root));
+    const layer = join(await layoutOf(file), 'blobs', layers[0]?.digest.replace(':', '/') ?? '');
+    const listed = await run('tar', ['--list', '--verbose', '--numeric-owner', '--utc', '--file', layer]);
+    const entries = listed
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/ +/g, ' '));
+    expect(entries).toEqual(['drwxrwxrwt 0/0 0 1970-01-01 00:00 tmp/', '-rw-r--r-- 0/0 0 1970-01-01 00:00 tmp/.keep']);
   });
 
   test('names the image for containerd and for everyone else', async () => {
