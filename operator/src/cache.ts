@@ -2,6 +2,9 @@
 // Without it a second round within milliseconds would decide by the old truth, write twice and tell an event twice.
 import { type KubeObject, type ObjectMeta, Reflector, type ReflectorOptions, keyOf } from '@data-direct/kube';
 
+/** What of a cache has nothing to do with the kind of its objects. */
+export type Following = Pick<Reflector<KubeObject>, 'start' | 'stop' | 'synced' | 'health'>;
+
 export class Cache<T extends KubeObject> {
   readonly #trim: (object: T) => T;
   readonly #reflector: Reflector<T>;
@@ -12,7 +15,7 @@ export class Cache<T extends KubeObject> {
     this.#reflector = new Reflector(options);
   }
 
-  get reflector(): Reflector<T> {
+  get following(): Following {
     return this.#reflector;
   }
 

@@ -321,7 +321,7 @@ test('while part of the truth is unknown nothing is decided', async () => {
   cluster.server.fail({ status: 500, message: 'no' }, { verb: 'list', plural: 'datadirectpaths' });
   const second = controller();
   const started = second.start();
-  await cluster.eventually(() => expect(second.reflectors().get('nodes')?.health().synced).toBe(true));
+  await cluster.eventually(() => expect(second.following().get('nodes')?.health().synced).toBe(true));
   expect(second.isSynced).toBe(false);
   await cluster.eventually(() => expect(second.isSynced).toBe(true));
   await started;

@@ -9,7 +9,6 @@ import {
   type KubeApi,
   type KubeObject,
   type Lease,
-  type Reflector,
   WorkQueue,
   leases,
   systemClock,
@@ -17,7 +16,7 @@ import {
 import type { Logger } from 'pino';
 
 import { type Assignment, assign } from './assign.ts';
-import { Cache } from './cache.ts';
+import { Cache, type Following } from './cache.ts';
 import { labelChanges, labelsFor } from './labels.ts';
 import { Liveness } from './liveness.ts';
 import { asOperator, hasWithdrawn, nodeIntent } from './node-object.ts';
@@ -82,9 +81,9 @@ export class Controller {
       workers,
       clock,
     });
-    const following = (plural: string) => ({ api, clock, onError: (error: unknown) => this.#missed(plural, error) });
+    const follow = (plural: string) => ({ api, clock, onError: (error: unknown) => this.#missed(plural, error) });
     this.#policyObjects = new Cache({
-      ...following('datadirectpaths'),
+      ...follow(dataDirectPaths.plural),
       resource: dataDirectPaths,
       onChange: ({ type, key, object, previous }) => {
         this.#readPolicies = undefined;
@@ -94,7 +93,7 @@ export class Controller {
       },
     });
     this.#nodes = new Cache({
-      ...following('nodes'),
+      ...follow(nodes.plural),
       resource: nodes,
       trim: trimNode,
       onChange: ({ type, key, object, previous }) => {
@@ -103,13 +102,13 @@ export class Controller {
       },
     });
     this.#nodeObjects = new Cache({
-      ...following('datadirectnodes'),
+      ...follow(dataDirectNodes.plural),
       resource: dataDirectNodes,
       trim: trimDataDirectNode,
       onChange: ({ key }) => this.#ask('node', key),
     });
     this.#heartbeats = new Cache({
-      ...following('leases'),
+      ...follow(leases.plural),
       resource: leases,
       selection: { namespace },
       onChange: ({ type, object, previous }) => {
@@ -121,14 +120,16 @@ export class Controller {
 
   /** Resolves once the whole truth is known; only then is anything decided. */
   async start(): Promise<void> {
-    for (const reflector of this.reflectors().values()) reflector.start();
-    await Promise.all([...this.reflectors().values()].map(({ synced }) => synced));
+    const all = [...this.following().values()];
+    for (const one of all) one.start();
+    await Promise.all(all.map(({ synced }) => synced));
     this.#synced = true;
     this.#askAll();
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#queue.stop(), ...[...this.reflectors().values()].map((reflector) => reflector.stop())]);
+    const all = [...this.following().values()];
+    await Promise.all([this.#queue.stop(), ...all.map((one) => one.stop())]);
   }
 
   get isSynced(): boolean {
@@ -146,10 +147,13 @@ export class Controller {
   }
 
   /** What is followed, by plural name. */
-  reflectors(): Map<string, Reflector<KubeObject>> {
-    const caches = [this.#policyObjects, this.#nodes, this.#nodeObjects, this.#heartbeats] as Cache<KubeObject>[];
-    const plurals = [dataDirectPaths, nodes, dataDirectNodes, leases].map(({ plural }) => plural);
-    return new Map(caches.map(({ reflector }, index) => [plurals[index] ?? '', reflector]));
+  following(): Map<string, Following> {
+    return new Map([
+      [dataDirectPaths.plural, this.#policyObjects.following],
+      [nodes.plural, this.#nodes.following],
+      [dataDirectNodes.plural, this.#nodeObjects.following],
+      [leases.plural, this.#heartbeats.following],
+    ]);
   }
 
   #ask(kind: 'node' | 'policy', name: string): void {

@@ -39,15 +39,15 @@ export function createMetrics({ isLeader, controller, now }: Observed): Metrics 
     set({}, controller()?.backlog ?? 0),
   );
   gauge('data_direct_operator_watch_objects', 'Objects in the cache', ['resource'], (set) => {
-    for (const [resource, reflector] of followed()) set({ resource }, reflector.health().objects);
+    for (const [resource, one] of followed()) set({ resource }, one.health().objects);
   });
   gauge(
     'data_direct_operator_watch_silence_seconds',
     'Time since the API server was last heard',
     ['resource'],
     (set) => {
-      for (const [resource, reflector] of followed()) {
-        const { lastHeardAt } = reflector.health();
+      for (const [resource, one] of followed()) {
+        const { lastHeardAt } = one.health();
         if (lastHeardAt !== undefined) set({ resource }, (now() - lastHeardAt) / 1000);
       }
     },
@@ -96,7 +96,7 @@ export function createMetrics({ isLeader, controller, now }: Observed): Metrics 
   }
 
   function followed() {
-    return controller()?.reflectors() ?? [];
+    return controller()?.following() ?? [];
   }
 
   function policies() {

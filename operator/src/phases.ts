@@ -9,6 +9,8 @@ export interface Summary {
   readonly selected: number;
   /** Nodes whose agent is silent: nothing is known of their paths. */
   readonly silent: readonly string[];
+  /** Nodes whose agent has not said anything of this policy's resource yet. */
+  readonly unheard: readonly string[];
   /** Nodes whose agent has not taken over what the policy says now. */
   readonly pending: readonly string[];
   /** Nodes with paths of the policy. */
@@ -64,8 +66,8 @@ const phases: readonly Phase[] = [
     phase: 'Starting',
     ready: 'False',
     event: 'Normal',
-    holds: ({ total, pending }) => total === 0 && pending.length > 0,
-    message: ({ pending }) => `waiting for the agent on ${counted(pending.length, 'node')}: ${listed(pending)}`,
+    holds: (summary) => summary.unheard.length > 0 && (summary.total === 0 || allWell(summary)),
+    message: story,
   },
   {
     phase: 'NoPaths',
@@ -78,8 +80,7 @@ const phases: readonly Phase[] = [
     phase: 'AllPathsReady',
     ready: 'True',
     event: 'Normal',
-    holds: ({ wanted, ready, degradedNodes, silent }) =>
-      wanted > 0 && ready === wanted && degradedNodes === 0 && silent.length === 0,
+    holds: (summary) => summary.wanted > 0 && allWell(summary),
     message: story,
   },
   {
@@ -103,12 +104,18 @@ export function eventTypeOf(phase: string): 'Normal' | 'Warning' {
   return (phases.find((row) => row.phase === phase) ?? degraded).event;
 }
 
-function story({ ready, total, equipped, faults, silent }: Summary): string {
-  return [
-    `${ready} of ${counted(total, 'path')} ready on ${counted(equipped, 'node')}`,
+function allWell({ wanted, ready, degradedNodes, silent }: Summary): boolean {
+  return ready === wanted && degradedNodes === 0 && silent.length === 0;
+}
+
+function story({ ready, total, equipped, faults, silent, unheard }: Summary): string {
+  const clauses = [
+    total > 0 && `${ready} of ${counted(total, 'path')} ready on ${counted(equipped, 'node')}`,
     ...faults,
-    ...(silent.length > 0 ? [silenceOf(silent)] : []),
-  ].join('; ');
+    unheard.length > 0 && `waiting for the agent on ${counted(unheard.length, 'node')}: ${listed(unheard)}`,
+    silent.length > 0 && silenceOf(silent),
+  ];
+  return clauses.filter(Boolean).join('; ');
 }
 
 function silenceOf(silent: readonly string[]): string {

@@ -176,6 +176,19 @@ test('nodes without such NICs are selected, but neither ready nor degraded', () 
   expect(statusOf(gb300, nodes).nodes).toEqual({ selected: 2, ready: 1, degraded: 0, notReporting: 0 });
 });
 
+test('a policy is not called ready while an agent has said nothing yet; one that only lags behind an edit does no harm', () => {
+  const settled = settledNode([gb300], { paths: four });
+  const unheard = settledNode([gb300], { name: 'node-b', life: 'awaited' });
+  expect(condition(statusOf(gb300, [settled, unheard]), 'Ready')).toMatchObject({
+    status: 'False',
+    reason: 'Starting',
+    message: '4 of 4 paths ready on 1 node; waiting for the agent on 1 node: node-b',
+  });
+  const lagging = settledNode([gb300], { name: 'node-b', paths: four });
+  if (lagging.object) lagging.object.metadata.generation = 2;
+  expect(condition(statusOf(gb300, [settled, lagging]), 'Ready')).toMatchObject({ reason: 'AllPathsReady' });
+});
+
 test('an agent that cannot register with the kubelet makes its node degraded, and is named', () => {
   const report = settledNode([gb300], { paths: four });
   const conditions: Condition[] = [

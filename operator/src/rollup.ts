@@ -33,7 +33,10 @@ interface JudgedPath {
 
 interface JudgedNode extends NodeReport {
   readonly paths: readonly JudgedPath[];
-  readonly allocatable: number;
+  /** What the agent says of the policy's resource; undefined if nothing, or if it is silent. */
+  readonly resource: { readonly healthy: number } | undefined;
+  /** The policy has no entry here, because an older one has its resource name. */
+  readonly isRefused: boolean;
   /** What keeps the agent as a whole from serving. */
   readonly trouble: string | undefined;
 }
@@ -56,7 +59,7 @@ export function rollUp(policy: Policy, reports: readonly NodeReport[], now: stri
       total: paths.length,
       ready: summary.ready,
       degraded: paths.filter(({ path, verdict }) => verdict !== 'ready' && path.state === 'Degraded').length,
-      allocatable: nodes.reduce((sum, { allocatable }) => sum + allocatable, 0),
+      allocatable: nodes.reduce((sum, { resource }) => sum + (resource?.healthy ?? 0), 0),
     },
     reasons: byReason(paths).map(([reason, found]) => ({
       reason,
@@ -81,7 +84,8 @@ function judge(policy: Policy, report: NodeReport): JudgedNode {
     paths: (status?.paths ?? [])
       .filter((path) => path.resource === entry?.name)
       .map((path) => ({ node: report.name, path, verdict: verdictOn(path, entry?.dataDirect as DataDirectMode) })),
-    allocatable: status?.resources?.find(({ name }) => name === entry?.name)?.healthy ?? 0,
+    resource: status?.resources?.find(({ name }) => name === entry?.name),
+    isRefused: entry === undefined,
     trouble:
       registered?.status === 'False' ? `${registered.reason} on ${report.name}: ${registered.message}` : undefined,
   };
@@ -103,6 +107,7 @@ function summarize(policy: Policy, nodes: readonly JudgedNode[], paths: readonly
     acceptance: acceptanceOf(policy, nodes),
     selected: nodes.length,
     silent: namesOf(({ life }) => life === 'silent'),
+    unheard: namesOf((node) => node.life !== 'silent' && !node.isRefused && node.resource === undefined),
     pending: namesOf((node) => node.life !== 'silent' && !hasTakenOver(node)),
     equipped: nodes.filter(isEquipped).length,
     degradedNodes: nodes.filter(isDegraded).length,
