@@ -1,13 +1,14 @@
 // The two images of the rig itself, both out of Debian's static busybox: the sandbox of every pod, and a shell for tests.
 
-import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { clusterError } from '../errors.ts';
+import { fileURLToPath } from 'node:url';
 import { run } from '../../rig/run.ts';
 import { unpackPackage } from '../toolchain/debian.ts';
+import { hostArchitecture } from '../../../scripts/image/architectures.ts';
+import { type OciImageConfig, writeImageArchive } from '../../../scripts/image/oci.ts';
 import type { Part } from '../toolchain/parts.ts';
-import { type Architecture, type OciImageConfig, writeOciArchive } from './oci-archive.ts';
 
 interface TestImage {
   readonly archive: string;
@@ -31,16 +32,13 @@ export const sandboxImage: TestImage = {
 
 export const testImages: readonly TestImage[] = [sandboxImage, testImage];
 
-const architectures: Readonly<Record<string, Architecture>> = { x64: 'amd64', arm64: 'arm64' };
-
 export const testImagesPart: Part = {
   name: 'images',
   version: '1',
   about: `making ${testImages.map(({ reference }) => reference).join(' and ')}`,
   async inputs() {
-    const sources = (await readdir(import.meta.dirname)).filter((name) => !name.endsWith('.test.ts')).toSorted();
-    const texts = sources.map((name) => readFile(join(import.meta.dirname, name), 'utf8'));
-    return [process.arch, ...(await Promise.all(texts))];
+    const sources = [import.meta.filename, fileURLToPath(import.meta.resolve('../../../scripts/image/oci.ts'))];
+    return [process.arch, ...(await Promise.all(sources.map((file) => readFile(file, 'utf8'))))];
   },
   async build(directory, _step, signal) {
     const work = await mkdtemp(join(tmpdir(), 'data-direct-images-'));
@@ -48,8 +46,9 @@ export const testImagesPart: Part = {
       await unpackPackage('busybox-static', work, signal);
       const rootfs = join(work, 'rootfs');
       await makeRootfs(rootfs, join(work, 'bin/busybox'));
+      const architecture = hostArchitecture();
       for (const { archive, reference, config } of testImages) {
-        await writeOciArchive(join(directory, archive), reference, [{ architecture: architecture(), rootfs, config }]);
+        await writeImageArchive(join(directory, archive), reference, { architecture, layers: [rootfs], config });
       }
     } finally {
       await rm(work, { recursive: true, force: true });
@@ -67,13 +66,4 @@ async function makeRootfs(rootfs: string, busybox: string): Promise<void> {
   await Promise.all(
     applets.filter((name) => name !== 'busybox').map((name) => symlink('busybox', join(rootfs, 'bin', name))),
   );
-}
-
-function architecture(): Architecture {
-  const known = architectures[process.arch];
-  if (known === undefined) {
-    const needed = Object.keys(architectures).join(' or ');
-    throw clusterError('MACHINE_UNSUPPORTED', { what: 'a CPU of kind', found: process.arch, needed });
-  }
-  return known;
 }
