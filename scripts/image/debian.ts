@@ -1,8 +1,8 @@
-// Debian packages of either architecture, unpacked and not installed. apt does the downloading and checks signatures
-// and hashes, with package lists of its own: neither `dpkg --add-architecture` nor root is needed, nothing changes on the machine.
+// Debian packages of either architecture, unpacked and not installed. How they are downloaded: apt.ts.
 
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { type AptSource, machineSources, privateApt } from './apt.ts';
 import type { Architecture } from './architectures.ts';
 import { cached } from './cache.ts';
 import { BuildError } from './errors.ts';
@@ -10,7 +10,6 @@ import { run } from './run.ts';
 
 /** The release whose libraries go into the image. */
 const release = 'bookworm';
-const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 export interface DebianPackage {
   readonly name: string;
@@ -27,9 +26,9 @@ export interface DebianPackage {
 export async function debianPackages(names: readonly string[], architecture: Architecture): Promise<DebianPackage[]> {
   const set = `debian-${release}/${architecture}-${names.join('+')}`;
   const directory = await cached(join(set, isoWeek(new Date())), async (work) => {
-    const apt = await privateApt(work, architecture);
-    await apt('update');
-    await apt('download', ...names);
+    const apt = await privateApt(work, architecture, await sources());
+    await apt.get('update');
+    await apt.get('download', ...names);
     const archives = (await readdir(work)).filter((name) => name.endsWith('.deb'));
     for (const archive of archives) await unpack(work, archive);
     await rm(join(work, 'apt'), { recursive: true });
@@ -59,48 +58,11 @@ async function unpack(work: string, archive: string): Promise<void> {
   await rm(join(work, archive));
 }
 
-/** apt-get with the machine's configuration (proxies!) but with sources, lists and architecture of its own. */
-async function privateApt(work: string, architecture: Architecture): Promise<(...args: string[]) => Promise<string>> {
-  const apt = join(work, 'apt');
-  await mkdir(join(apt, 'lists/partial'), { recursive: true });
-  await mkdir(join(apt, 'archives/partial'), { recursive: true });
-  await writeFile(join(apt, 'sources.list'), await sources());
-  const options = [
-    `Dir::State=${apt}`,
-    `Dir::State::lists=${apt}/lists`,
-    'Dir::State::status=/dev/null',
-    `Dir::Cache=${apt}`,
-    `Dir::Etc::sourcelist=${apt}/sources.list`,
-    'Dir::Etc::sourceparts=-',
-    'Dir::Etc::preferences=-',
-    'Dir::Etc::preferencesparts=-',
-    `APT::Architecture=${architecture}`,
-    `APT::Architectures=${architecture}`,
-    'APT::Sandbox::User=', // the user _apt may not read a cache below /root
-    'Acquire::Languages=none',
-    'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false',
-  ];
-  const flags = ['--quiet', ...options.flatMap((option) => ['--option', option])];
-  return (...args) => run('apt-get', [...flags, ...args], { cwd: work });
-}
-
-/** The mirrors this machine is set up with, for our release and signed by Debian alone. */
-async function sources(): Promise<string> {
-  let targets = await debianTargets();
-  if (targets.length === 0 && process.getuid?.() === 0) {
-    await run('apt-get', ['update', '--quiet']); // a fresh machine has no lists, so apt cannot say yet what is Debian's
-    targets = await debianTargets();
-  }
-  if (targets.length === 0) throw new BuildError('DEBIAN_SOURCES_MISSING', { release });
-  return targets.map((target) => `deb [signed-by=${keyring}] ${target}\n`).join('');
-}
-
-/** `<mirror> <suite> <component>` of each source of the release. */
-async function debianTargets(): Promise<string[]> {
-  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)';
-  const output = await run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages', 'Origin: Debian']);
-  const ofRelease = output.split('\n').filter((line) => line.split(' ')[1]?.split('-')[0] === release);
-  return [...new Set(ofRelease)];
+/** The mirrors this machine is set up with, for our release. */
+async function sources(): Promise<AptSource[]> {
+  const found = (await machineSources()).filter(({ suite }) => suite.split('-')[0] === release);
+  if (found.length === 0) throw new BuildError('DEBIAN_SOURCES_MISSING', { release });
+  return found;
 }
 
 /** `2026-W47` (ISO 8601: the week that holds this day's Thursday). */
