@@ -12,8 +12,14 @@ import { Reflector } from '../reflector.ts';
 import { until } from './manual-clock.ts';
 import type { ServedResource } from './store.ts';
 
+interface Part {
+  name: string;
+  weight?: number;
+  colour?: string;
+}
+
 interface Sample extends KubeObject {
-  spec?: { size?: number; colour?: string; parts?: { name: string; weight?: number }[]; words?: string[] };
+  spec?: { size?: number; colour?: string; parts?: Part[]; words?: string[] };
   status?: { ready?: boolean };
 }
 
@@ -220,23 +226,22 @@ export const contract: readonly Claim[] = [
     }),
   },
   {
-    claim: 'items of a list that is a map belong to who applied them; a plain list is one value',
+    claim: 'an item of a list that is a map goes with its last owner, as a whole; a plain list is one value',
     holds: withSample(async (api, name) => {
-      await api.apply(samples, { metadata: { name }, spec: { parts: [{ name: 'a', weight: 1 }, { name: 'b' }] } }, me);
-      await api.apply(
-        samples,
-        { metadata: { name }, spec: { parts: [{ name: 'c', weight: 3 }], words: ['x', 'y'] } },
-        you,
-      );
-      const next = { metadata: { name }, spec: { parts: [{ name: 'a', weight: 2 }] } };
-      const { spec } = await api.apply(samples, next, me);
-      assert.deepEqual(spec, {
-        parts: [
-          { name: 'a', weight: 2 },
-          { name: 'c', weight: 3 },
-        ],
-        words: ['x', 'y'],
+      const applied = (parts: Part[]): { metadata: { name: string }; spec: { parts: Part[] } } => ({
+        metadata: { name },
+        spec: { parts },
       });
+      const [a, b, shared] = [{ name: 'a', weight: 1 }, { name: 'b', weight: 2 }, { name: 'shared' }];
+      await api.apply(samples, applied([a, b, { ...shared, weight: 3 }]), me);
+      await api.apply(samples, applied([{ ...shared, colour: 'red' }]), you);
+      await api.patch(samples, { name }, { spec: { words: ['x', 'y'] } }, you);
+      const { spec } = await api.apply(samples, applied([{ ...a, weight: 5 }]), me);
+      const parts = [
+        { name: 'a', weight: 5 },
+        { name: 'shared', colour: 'red' },
+      ];
+      assert.deepEqual(spec, { parts, words: ['x', 'y'] });
     }),
   },
   {
