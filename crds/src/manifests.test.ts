@@ -50,6 +50,13 @@ describe.each(DEFINITIONS.map((definition) => ({ definition, manifest: customRes
   },
 );
 
+test('the last resource of a node can be taken away, which leaves a server-side apply without any spec', () => {
+  const node = DEFINITIONS.find(({ kind }) => kind === 'DataDirectNode') as Definition;
+  const { openAPIV3Schema } = customResourceDefinition(node).spec.versions[0]?.schema ?? {};
+  expect(openAPIV3Schema?.required).toBeUndefined();
+  expect(applyDefaults(openAPIV3Schema as StructuralSchema, {})).toMatchObject({ spec: { resources: [] } });
+});
+
 /** Whether a printer column's path ends in a scalar of the schema. */
 function leads(definition: Definition, jsonPath: string): boolean {
   if (jsonPath === '.metadata.creationTimestamp') return true;

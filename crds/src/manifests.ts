@@ -136,7 +136,8 @@ export const DEFINITIONS: readonly Definition[] = [
     shortNames: ['ddn'],
     description:
       'One node: the resources that the operator compiled for it, and the paths that its agent found. Named like the node.',
-    spec: dataDirectNodeSpecSchema.describe('compiled by the operator; not for people to edit'),
+    // With a default, because a server-side apply that takes the last resource away leaves no spec behind (seen on 1.36.3).
+    spec: dataDirectNodeSpecSchema.prefault({}).describe('compiled by the operator; not for people to edit'),
     status: dataDirectNodeStatusSchema.describe('what the node’s agent sees'),
     columns: [
       {
@@ -200,7 +201,7 @@ export function customResourceDefinition(definition: Definition): CustomResource
             openAPIV3Schema: {
               type: 'object',
               description,
-              required: ['spec'],
+              ...(spec.default === undefined && { required: ['spec'] }),
               properties: {
                 apiVersion: { type: 'string' },
                 kind: { type: 'string' },
