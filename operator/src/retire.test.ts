@@ -152,6 +152,12 @@ test('again after a half-done attempt, and without a Deployment, it finishes', a
   expect(logged).toContain('there is no operator to scale down');
 });
 
+test('without the CRD, after an installation that failed half-way, it finishes', async () => {
+  cluster.server.fail({ status: 404, message: '404 page not found' }, { plural: 'datadirectnodes', times: 100 });
+  expect(await uninstall()).toBe('done');
+  expect(logged).toContain('0 DataDirectNodes deleted');
+});
+
 test('writes that fail once are made again', async () => {
   await installed();
   agentsFollow(['node-a', 'node-b']);

@@ -164,8 +164,9 @@ async function removeHeartbeats(options: RetireOptions, signal: AbortSignal): Pr
   options.log.info(`${counted(heartbeats.length, 'heartbeat Lease')} deleted`);
 }
 
+/** None without the CRD: a release whose installation failed half-way can be uninstalled too. */
 async function listNodeObjects(api: KubeApi): Promise<NodeObject[]> {
-  return (await api.list(dataDirectNodes)).items.map(trimDataDirectNode);
+  return ((await unlessGone(api.list(dataDirectNodes)))?.items ?? []).map(trimDataDirectNode);
 }
 
 /** Does `work` for all items, a few at once; one that fails is tried again a few times, one that is gone is done. */
