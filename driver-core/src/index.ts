@@ -1,6 +1,9 @@
 // The face of driver-core.
 export { Errno, refused } from './host/host.ts';
 export type { Answer, Clock, Device, Dmabuf, Files, Host, Pointer, Uevent } from './host/host.ts';
+export { leave } from './host/leave.ts';
+export { openLinuxHost } from './host/linux.ts';
+export type { LinuxHostOptions } from './host/linux.ts';
 export { follow } from './path/follow.ts';
 export type { FollowOptions, Trigger } from './path/follow.ts';
 export { Observer } from './path/observe.ts';

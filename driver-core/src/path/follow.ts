@@ -29,21 +29,34 @@ const MOST_FUNCTIONS = 4096;
 export async function* follow(host: Host, { debounceMs, rescanMs, signal }: FollowOptions): AsyncGenerator<Trigger> {
   const pending = new Pending();
   const stop = new AbortController();
-  const either = AbortSignal.any([signal, stop.signal]);
-  const listening = listen(host, either, pending);
-  // A failure is met where it is awaited, below; until then it must not end the process.
-  listening.catch(() => pending.wake());
+  const ended = AbortSignal.any([signal, stop.signal]);
+  const failure = Promise.withResolvers<never>();
+  // It is met where it is awaited; while the caller does its round nobody awaits it.
+  failure.promise.catch(() => undefined);
+  const listening = listen(host, ended, pending).catch(failure.reject);
   try {
     yield { kind: 'start' };
-    while (!either.aborted) {
-      await Promise.race([pending.something(), host.clock.sleep(rescanMs, either), listening]);
-      if (pending.any) await host.clock.sleep(debounceMs, either);
-      if (!either.aborted) yield pending.take();
+    while (!ended.aborted) {
+      await Promise.race([pending.something, failure.promise, sleepUnless(host, rescanMs, ended, pending.something)]);
+      if (pending.any) await host.clock.sleep(debounceMs, ended);
+      if (!ended.aborted) yield pending.take();
     }
   } finally {
     stop.abort();
     await listening;
   }
+}
+
+/** A sleep that is given up when something happens, so that no timer outlives its use. */
+async function sleepUnless(
+  host: Host,
+  milliseconds: number,
+  ended: AbortSignal,
+  something: Promise<void>,
+): Promise<void> {
+  const happened = new AbortController();
+  void something.then(() => happened.abort());
+  await host.clock.sleep(milliseconds, AbortSignal.any([ended, happened.signal]));
 }
 
 async function listen(host: Host, signal: AbortSignal, pending: Pending): Promise<void> {
@@ -64,14 +77,11 @@ class Pending {
     if (event.kind === 'gap') this.#gap = true;
     else for (const address of functionsOf(event)) this.#functions.add(address);
     if (this.#functions.size > MOST_FUNCTIONS) this.#gap = true;
-    if (this.any) this.wake();
+    if (this.any) this.#wake.resolve();
   }
 
-  wake(): void {
-    this.#wake.resolve();
-  }
-
-  something(): Promise<void> {
+  /** Resolves at the next event that bears on paths. */
+  get something(): Promise<void> {
     return this.#wake.promise;
   }
 

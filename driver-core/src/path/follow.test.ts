@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Host, Uevent } from '../host/host.ts';
+import { applyChange } from '../virtual/changes.ts';
+import { ManualClock } from '../virtual/clock.ts';
+import { createVirtualHost } from '../virtual/host.ts';
+import { loadFixture } from '../virtual/load.ts';
+import type { Trigger } from './follow.ts';
+import { follow } from './follow.ts';
+
+const DEBOUNCE = 100;
+const RESCAN = 30_000;
+
+async function following() {
+  const clock = new ManualClock();
+  const host = createVirtualHost(await loadFixture('gb300-tray'), { clock });
+  const stop = new AbortController();
+  const triggers = follow(host, { debounceMs: DEBOUNCE, rescanMs: RESCAN, signal: stop.signal });
+  expect(await next(triggers)).toEqual({ kind: 'start' });
+  return { host, clock, stop, triggers };
+}
+
+async function next(triggers: AsyncGenerator<Trigger>): Promise<Trigger | undefined> {
+  const { value, done } = await triggers.next();
+  return done === true ? undefined : value;
+}
+
+/** Lets everything run that needs no time. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+/** A socket that fails after its first message. */
+async function* deaf(): AsyncGenerator<Uevent> {
+  yield { kind: 'event', action: 'add', devpath: '/devices/virtual/mem/null', env: { SUBSYSTEM: 'mem' } };
+  throw new Error('recvfrom answered EBADF');
+}
+
+describe('following a node', () => {
+  it('asks for one round after a burst of events, and names the functions', async () => {
+    const { host, clock, triggers } = await following();
+    const trigger = next(triggers);
+    applyChange(host, ['unbind', '0009:03:00.0']);
+    applyChange(host, ['bind', '0009:03:00.0']);
+    applyChange(host, ['unbind', '0008:03:00.0']);
+    await settle();
+    clock.advance(DEBOUNCE);
+    expect(await trigger).toEqual({ kind: 'uevents', functions: ['0009:03:00.0', '0008:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
+  it('does not miss what happens while the caller does its round', async () => {
+    const { host, clock, triggers } = await following();
+    applyChange(host, ['unbind', '0009:03:00.0']);
+    await settle();
+    const trigger = next(triggers);
+    await settle();
+    clock.advance(DEBOUNCE);
+    expect(await trigger).toEqual({ kind: 'uevents', functions: ['0009:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
+  it('asks for everything anew when events were lost', async () => {
+    const { host, clock, triggers } = await following();
+    const trigger = next(triggers);
+    applyChange(host, ['unbind', '0009:03:00.0'], true);
+    await settle();
+    clock.advance(DEBOUNCE);
+    expect(await trigger).toEqual({ kind: 'gap' });
+    await triggers.return(undefined);
+  });
+
+  it('rescans when nothing is heard, because a port makes no event', async () => {
+    const { host, clock, triggers } = await following();
+    const trigger = next(triggers);
+    applyChange(host, ['port-down', '0000:03:00.0']);
+    await settle();
+    clock.advance(DEBOUNCE);
+    await settle();
+    clock.advance(RESCAN);
+    expect(await trigger).toEqual({ kind: 'rescan' });
+    await triggers.return(undefined);
+  });
+
+  it('keeps no timer of an earlier wait', async () => {
+    const { host, clock, triggers } = await following();
+    for (const change of ['unbind', 'bind', 'unbind']) {
+      const trigger = next(triggers);
+      applyChange(host, [change, '0009:03:00.0']);
+      await settle();
+      clock.advance(DEBOUNCE);
+      await trigger;
+    }
+    expect(clock.sleepers).toBe(0);
+    await triggers.return(undefined);
+  });
+
+  it('ends when it is told to', async () => {
+    const { clock, stop, triggers } = await following();
+    const trigger = next(triggers);
+    await settle();
+    stop.abort();
+    expect(await trigger).toBeUndefined();
+    expect(clock.sleepers).toBe(0);
+  });
+
+  it('hands on that nobody listens any more', async () => {
+    const host = { clock: new ManualClock(), uevents: deaf } as unknown as Host;
+    const triggers = follow(host, { debounceMs: DEBOUNCE, rescanMs: RESCAN, signal: new AbortController().signal });
+    await triggers.next();
+    await expect(triggers.next()).rejects.toThrow('EBADF');
+  });
+});

@@ -1,0 +1,236 @@
+import type { PathReason } from '@data-direct/crds';
+import { describe, expect, it } from 'vitest';
+
+import type { Host } from '../host/host.ts';
+import type { Change } from '../virtual/changes.ts';
+import { applyChange } from '../virtual/changes.ts';
+import { ManualClock } from '../virtual/clock.ts';
+import type { VirtualHost } from '../virtual/host.ts';
+import { createVirtualHost } from '../virtual/host.ts';
+import { loadFixture } from '../virtual/load.ts';
+import { Observer } from './observe.ts';
+import type { Path } from './path.ts';
+
+const NIC = '0000:03:00.0';
+const DMA = '0009:03:00.0';
+const GPU = '0009:06:00.0';
+
+async function tray(): Promise<VirtualHost> {
+  return createVirtualHost(await loadFixture('gb300-tray'), { clock: new ManualClock() });
+}
+
+async function pathOf(observer: Observer, nic = NIC): Promise<Path> {
+  const path = (await observer.round()).find(({ id }) => id === nic);
+  if (!path) throw new Error(`no path of ${nic}`);
+  return path;
+}
+
+function change(host: VirtualHost, ...changes: readonly Change[]): void {
+  for (const one of changes) applyChange(host, one);
+}
+
+describe('a round on the GB300 tray', () => {
+  it('pairs four NICs over PCI domains and leaves the BlueField out', async () => {
+    const paths = await new Observer(await tray()).round();
+    expect(paths.map(({ name, reason, dma, gpus }) => [name, reason, dma?.address, gpus[0]?.address])).toEqual([
+      ['mlx5_0', 'Paired', '0009:03:00.0', '0009:06:00.0'],
+      ['mlx5_1', 'Paired', '0008:03:00.0', '0008:06:00.0'],
+      ['mlx5_2', 'Paired', '0019:03:00.0', '0019:06:00.0'],
+      ['mlx5_3', 'Paired', '0018:03:00.0', '0018:06:00.0'],
+      ['mlx5_4', 'NoDmaFunction', undefined, undefined],
+    ]);
+  });
+
+  it.each(['None', 'Probe', 'Registration'] as const)('verifies as far as %s', async (verification) => {
+    const [path] = await new Observer(await tray()).round({ verification });
+    expect(path).toMatchObject({ reason: 'Paired', verified: verification });
+  });
+});
+
+interface Fault {
+  readonly reason: PathReason;
+  readonly breaks: readonly Change[];
+  readonly mends: readonly Change[];
+}
+
+/** What happens to one NIC, its DMA function or its GPU, and how it is undone. */
+const FAULTS: readonly Fault[] = [
+  { reason: 'DmaDriverNotBound', breaks: [['unbind', DMA]], mends: [['bind', DMA]] },
+  { reason: 'NoDmaFunction', breaks: [['remove', DMA]], mends: [['add', DMA]] },
+  {
+    reason: 'NoDmaFunction',
+    breaks: [
+      ['unbind', DMA],
+      ['vpd-set', DMA, 'VU', 'SOMEBODY ELSE'],
+      ['bind', DMA],
+    ],
+    mends: [
+      ['unbind', DMA],
+      ['vpd-restore', DMA],
+      ['bind', DMA],
+    ],
+  },
+  {
+    reason: 'VpdUnreadable',
+    breaks: [
+      ['unbind', DMA],
+      ['vpd-truncate', DMA, '40'],
+    ],
+    mends: [
+      ['vpd-restore', DMA],
+      ['bind', DMA],
+    ],
+  },
+  {
+    reason: 'VpdUnreadable',
+    breaks: [
+      ['unbind', DMA],
+      ['vpd-unreadable', DMA],
+    ],
+    mends: [
+      ['vpd-restore', DMA],
+      ['bind', DMA],
+    ],
+  },
+  { reason: 'GpuNotFound', breaks: [['remove', GPU]], mends: [['add', GPU]] },
+  { reason: 'IommuGroupMismatch', breaks: [['regroup', DMA, '77']], mends: [['regroup', DMA, '30']] },
+  { reason: 'PortDown', breaks: [['port-down', NIC]], mends: [['port-up', NIC]] },
+  { reason: 'WaitingForDriver', breaks: [['unbind', NIC]], mends: [['bind', NIC]] },
+  { reason: 'VerbsNodeMissing', breaks: [['hide-uverbs', NIC]], mends: [['show-uverbs', NIC]] },
+  { reason: 'DeviceUnresponsive', breaks: [['refuse', NIC, 'get-context', 'EAGAIN']], mends: [['allow', NIC]] },
+  { reason: 'KernelRefused', breaks: [['refuse', NIC, 'get-context', 'EINVAL']], mends: [['allow', NIC]] },
+  { reason: 'PairingUnverified', breaks: [['refuse', NIC, 'open', 'EACCES']], mends: [['allow', NIC]] },
+  {
+    reason: 'KernelTooOld',
+    breaks: [['refuse', NIC, 'path', 'EPROTONOSUPPORT']],
+    mends: [['allow', NIC]],
+  },
+  { reason: 'RegistrationFailed', breaks: [['refuse', NIC, 'register', 'EOPNOTSUPP']], mends: [['allow', NIC]] },
+];
+
+describe('a fault', () => {
+  it.each(FAULTS)('is $reason on its own path only ($breaks), and heals', async ({ reason, breaks, mends }) => {
+    const host = await tray();
+    const observer = new Observer(host);
+    const before = await observer.round();
+
+    change(host, ...breaks);
+    const broken = await observer.round();
+    expect(broken[0]).toMatchObject({ id: NIC, reason });
+    expect(broken.slice(1)).toEqual(before.slice(1));
+
+    change(host, ...mends);
+    expect(await observer.round()).toEqual(before);
+  });
+
+  it('of a device that hangs does not keep the others waiting', async () => {
+    const clock = new ManualClock();
+    const host = createVirtualHost(await loadFixture('gb300-tray'), { clock, callBudgetMs: 5000 });
+    const observer = new Observer(host);
+    change(host, ['wedge', NIC]);
+    const round = observer.round();
+    for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+    clock.advance(5000);
+    const reasons = (await round).map(({ reason }) => reason);
+    expect(reasons).toEqual(['DeviceUnresponsive', 'Paired', 'Paired', 'Paired', 'NoDmaFunction']);
+    change(host, ['unwedge', NIC]);
+    expect(await pathOf(observer)).toMatchObject({ reason: 'Paired' });
+  });
+
+  it('of the network namespaces is told apart from a missing permission', async () => {
+    const host = await tray();
+    change(host, ['rdma-namespaces', 'exclusive']);
+    expect(await pathOf(new Observer(host))).toMatchObject({ reason: 'RdmaNamespaceExclusive' });
+  });
+});
+
+/** Counts what reaches a device. */
+function counting(host: Host) {
+  const counts = { opened: [] as string[], vpdRead: [] as string[] };
+  const counted: Host = Object.create(host, {
+    openDevice: {
+      value: (path: string, device: string) => {
+        counts.opened.push(device);
+        return host.openDevice(path, device);
+      },
+    },
+    sysfs: {
+      value: {
+        list: (path) => host.sysfs.list(path),
+        link: (path) => host.sysfs.link(path),
+        real: (path) => host.sysfs.real(path),
+        read: (path) => host.sysfs.read(path),
+        readSlow: (path, device) => {
+          if (path.endsWith('/vpd')) counts.vpdRead.push(device);
+          return host.sysfs.readSlow(path, device);
+        },
+      } satisfies Host['sysfs'],
+    },
+  }) as Host;
+  return { counts, counted };
+}
+
+describe('what reaches a device', () => {
+  it('is not asked of a BlueField at all, nor of anything on a node without DMA functions', async () => {
+    const host = await tray();
+    const { counts, counted } = counting(host);
+    await new Observer(counted).round();
+    expect(counts.opened).not.toContain('0016:03:00.0');
+    expect(counts.vpdRead).not.toContain('0016:03:00.0');
+
+    change(host, ...['0009', '0008', '0019', '0018'].map((domain) => ['remove', `${domain}:03:00.0`]));
+    counts.opened.length = 0;
+    await new Observer(counted).round();
+    expect(counts.opened).toEqual([]);
+  });
+
+  it('is left alone by events that concern nobody', async () => {
+    const { counts, counted } = counting(await tray());
+    const observer = new Observer(counted);
+    const before = await observer.round();
+    counts.opened.length = 0;
+    counts.vpdRead.length = 0;
+    expect(await observer.round({ trigger: { kind: 'uevents', functions: ['0000:00:00.0'] } })).toEqual(before);
+    expect(counts).toEqual({ opened: [], vpdRead: [] });
+  });
+
+  it('is asked again at a rescan, without reading any VPD again', async () => {
+    const { counts, counted } = counting(await tray());
+    const observer = new Observer(counted);
+    await observer.round();
+    counts.opened.length = 0;
+    counts.vpdRead.length = 0;
+    await observer.round({ trigger: { kind: 'rescan' } });
+    expect(counts.opened).toHaveLength(4);
+    expect(counts.vpdRead).toEqual([]);
+  });
+
+  it('is read anew where an event, a driver or a gap speaks of it', async () => {
+    const host = await tray();
+    const { counts, counted } = counting(host);
+    const observer = new Observer(counted);
+    await observer.round();
+
+    counts.vpdRead.length = 0;
+    await observer.round({ trigger: { kind: 'uevents', functions: [DMA] } });
+    expect(counts.vpdRead).toEqual([DMA]);
+
+    counts.vpdRead.length = 0;
+    change(host, ['unbind', DMA]);
+    await observer.round();
+    expect(counts.vpdRead).toEqual([DMA]);
+
+    counts.vpdRead.length = 0;
+    await observer.round({ trigger: { kind: 'gap' } });
+    expect(counts.vpdRead).toHaveLength(8);
+  });
+
+  it('is asked again when a DMA function comes or goes, even if its event was for another NIC', async () => {
+    const host = await tray();
+    const observer = new Observer(host);
+    await observer.round();
+    change(host, ['unbind', DMA]);
+    const [path] = await observer.round({ trigger: { kind: 'uevents', functions: [] } });
+    expect(path).toMatchObject({ reason: 'DmaDriverNotBound' });
+  });
+});
