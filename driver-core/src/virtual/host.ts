@@ -103,7 +103,7 @@ export class VirtualHost implements Host {
           run: () => (open ? file.ioctl(request, bytes, pointers) : errno('EBADF', path)),
         }),
       close: () => {
-        if (open) file.close();
+        if (open) this.kernel.closeUverbs(file);
         open = false;
         return Promise.resolve();
       },

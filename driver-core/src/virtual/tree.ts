@@ -16,6 +16,8 @@ export function sysfs(kernel: Kernel): Tree {
   // include/uapi/rdma/ib_user_verbs.h: IB_USER_VERBS_ABI_VERSION; ib_user_mad.h: IB_USER_MAD_ABI_VERSION.
   tree.file('class/infiniband_verbs/abi_version', '6\n');
   tree.file('class/infiniband_mad/abi_version', '5\n');
+  // ib_core's parameter: Y = RDMA devices are shared among network namespaces.
+  tree.file('module/ib_core/parameters/netns_mode', kernel.rdmaNamespaces === 'shared' ? 'Y\n' : 'N\n');
   const present = [...kernel.hardware.values()].filter((one) => one.present);
   for (const one of present) addFunction(tree, kernel, one);
   for (const one of present) addVirtualFunctions(tree, one, present);

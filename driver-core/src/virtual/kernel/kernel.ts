@@ -51,6 +51,7 @@ export class Kernel {
   readonly #rdmaDevices = new Map<PciFunction, RdmaDevice>();
   readonly #dataDirect = new DataDirect();
   readonly #refusals = new Map<PciFunction, Map<string, Errno>>();
+  readonly #files = new Set<UverbsFile>();
   readonly #announce: (event: Announcement) => void;
 
   constructor(hardware: Hardware, settings: KernelSettings, announce: (event: Announcement) => void) {
@@ -169,7 +170,19 @@ export class Kernel {
     const refusal = this.#refusals.get(device.nic)?.get('open');
     if (refusal !== undefined) return refusal;
     if (this.rdmaNamespaces === 'exclusive') return errno('EPERM', path);
-    return new UverbsFile(device, device.methods, this.settings.pageSize);
+    const file = new UverbsFile(device, device.methods, this.settings.pageSize);
+    this.#files.add(file);
+    return file;
+  }
+
+  closeUverbs(file: UverbsFile): void {
+    file.close();
+    this.#files.delete(file);
+  }
+
+  /** Every object of this UVERBS_OBJECT_* type that an open file holds, for tests that look at the kernel's side. */
+  objects(type: number): unknown[] {
+    return [...this.#files].flatMap((file) => file.objects(type));
   }
 
   uverbsAt(path: string): RdmaDevice | undefined {

@@ -80,7 +80,6 @@ export class UverbsFile {
     this.hasContext = false;
   }
 
-  /** The objects alive, for tests that look at the kernel's side. */
   objects(type: number): unknown[] {
     return [...this.#handles.values()].filter((handle) => handle.type === type).map((handle) => handle.object);
   }

@@ -1,0 +1,494 @@
+// Bytes in, bytes out: what the virtual kernel answers to raw uverbs requests. The numbers are written out here on purpose, from the kernel's
+// headers and from what a stock kernel answered, so that a mistake in verbs/abi.ts cannot agree with itself.
+import { beforeEach, describe, expect, test } from 'vitest';
+
+import { refused } from '../../host/host.ts';
+import type { Answer, Device, Pointer } from '../../host/host.ts';
+import { applyChange } from '../changes.ts';
+import type { HostExtension } from '../fixture.ts';
+import { createVirtualHost } from '../host.ts';
+import type { VirtualHost } from '../host.ts';
+import { loadFixture } from '../load.ts';
+
+const NIC = '0000:03:00.0';
+const DMA = '0009:03:00.0';
+const DMA_PATH = '/devices/pci0009:00/0009:00:00.0/0009:01:00.0/0009:02:00.0/0009:03:00.0';
+const VERBS = 0xc0181b01;
+const PAGE = 65_536n;
+
+interface Attribute {
+  id: number;
+  length?: number;
+  flags?: number;
+  reserved?: number;
+  /** Inline value, handle, … */
+  data?: bigint;
+  /** … or memory behind the pointer. */
+  target?: Buffer;
+}
+interface Header {
+  length?: number;
+  driver?: number;
+  reserved1?: bigint;
+  reserved2?: number;
+}
+
+function encode(object: number, method: number, attributes: readonly Attribute[], header: Header = {}) {
+  const bytes = Buffer.alloc(24 + 16 * attributes.length);
+  bytes.writeUInt16LE(header.length ?? bytes.length, 0);
+  bytes.writeUInt16LE(object, 2);
+  bytes.writeUInt16LE(method, 4);
+  bytes.writeUInt16LE(attributes.length, 6);
+  bytes.writeBigUInt64LE(header.reserved1 ?? 0n, 8);
+  bytes.writeUInt32LE(header.driver ?? 1, 16);
+  bytes.writeUInt32LE(header.reserved2 ?? 0, 20);
+  const pointers: Pointer[] = [];
+  for (const [index, attribute] of attributes.entries()) {
+    const at = 24 + 16 * index;
+    bytes.writeUInt16LE(attribute.id, at);
+    bytes.writeUInt16LE(attribute.length ?? attribute.target?.length ?? 0, at + 2);
+    bytes.writeUInt16LE(attribute.flags ?? 0, at + 4);
+    bytes.writeUInt16LE(attribute.reserved ?? 0, at + 6);
+    bytes.writeBigUInt64LE(attribute.data ?? 0n, at + 8);
+    if (attribute.target !== undefined) pointers.push({ offset: at + 8, target: attribute.target });
+  }
+  return { bytes, pointers };
+}
+
+/** 0, or the errno's name. */
+async function said(answer: Promise<Answer<0>>): Promise<string | 0> {
+  const got = await answer;
+  return refused(got) ? got.code : got;
+}
+
+async function ioctl(device: Device, ...request: Parameters<typeof encode>) {
+  const { bytes, pointers } = encode(...request);
+  const answer = await device.ioctl(VERBS, bytes, pointers);
+  return { answer: refused(answer) ? answer.code : answer, number: refused(answer) ? answer.number : 0, bytes };
+}
+
+const u32 = (value: number): { length: number; data: bigint } => ({ length: 4, data: BigInt(value >>> 0) });
+const u64 = (data: bigint): { length: number; data: bigint } => ({ length: 8, data });
+
+const contextRequest = (): Buffer => {
+  const request = Buffer.alloc(32);
+  request.writeUInt8(1, 16);
+  request.writeBigUInt64LE(3n, 24);
+  return request;
+};
+const getContext = (device: Device, request = contextRequest()) =>
+  ioctl(device, 0, 3, [
+    { id: 0x1000, target: request },
+    { id: 0x1001, target: Buffer.alloc(72) },
+  ]);
+const path = (device: Device, room = 4096) => {
+  const target = Buffer.alloc(room, 0xaa);
+  return ioctl(device, 0, 0x1001, [{ id: 0x1000, flags: 1, target }]).then((got) => ({ ...got, target }));
+};
+const allocPd = async (device: Device): Promise<bigint> => {
+  const handle = Buffer.alloc(4);
+  const attributes = [
+    { id: 2, ...u64(3n) },
+    { id: 0, ...u64(0n) },
+    { id: 1, target: handle },
+    { id: 0x1001, target: Buffer.alloc(4) },
+  ];
+  expect((await ioctl(device, 0, 0, attributes)).answer).toBe(0);
+  return BigInt(handle.readUInt32LE());
+};
+
+interface Wanted {
+  pd?: bigint;
+  offset?: bigint;
+  length?: bigint;
+  iova?: bigint;
+  fd?: number;
+  access?: number;
+  dataDirect?: number | undefined;
+  mandatory?: boolean;
+}
+const register = async (device: Device, wanted: Wanted) => {
+  const keys = [Buffer.alloc(4), Buffer.alloc(4)] as const;
+  const { pd = 0n, offset = 0n, length = PAGE, iova = 0n, fd = -1, access = 0xf, mandatory = true } = wanted;
+  const flags = 'dataDirect' in wanted ? wanted.dataDirect : 1;
+  const got = await ioctl(device, 7, 4, [
+    { id: 0 },
+    { id: 1, data: pd },
+    { id: 2, ...u64(offset) },
+    { id: 3, ...u64(length) },
+    { id: 4, ...u64(iova) },
+    { id: 5, ...u32(fd) },
+    { id: 6, ...u32(access) },
+    { id: 7, target: keys[0] },
+    { id: 8, target: keys[1] },
+    ...(flags === undefined ? [] : [{ id: 0x1000, flags: mandatory ? 1 : 0, ...u32(flags) }]),
+  ]);
+  return {
+    ...got,
+    handle: got.bytes.readBigUInt64LE(24 + 8),
+    lkey: keys[0].readUInt32LE(),
+    rkey: keys[1].readUInt32LE(),
+  };
+};
+const destroy = (device: Device, object: number, method: number, handle: bigint) =>
+  ioctl(device, object, method, [{ id: 0, flags: 1, data: handle }]).then((got) => got.answer);
+const destroyMr = (device: Device, handle: bigint) => destroy(device, 7, 1, handle);
+const destroyPd = (device: Device, handle: bigint) => destroy(device, 1, 0, handle);
+
+let host: VirtualHost;
+let device: Device;
+
+async function open(name = 'uverbs0', address = NIC): Promise<Device> {
+  const opened = await host.openDevice(`/dev/infiniband/${name}`, address);
+  if (refused(opened)) throw new Error(opened.code);
+  return opened;
+}
+
+async function hostWith(extension: Partial<HostExtension>): Promise<VirtualHost> {
+  const fixture = await loadFixture('gb300-tray');
+  return createVirtualHost({ ...fixture, extension: { ...fixture.extension!, ...extension } });
+}
+
+beforeEach(async () => {
+  host = await hostWith({});
+  device = await open();
+});
+
+describe('the pairing path', () => {
+  test('is the DMA function’s, with its NUL, and the kernel marks the output as written', async () => {
+    expect((await getContext(device)).answer).toBe(0);
+    const { answer, target, bytes } = await path(device);
+    expect(answer).toBe(0);
+    expect(target.toString('latin1', 0, target.indexOf(0))).toBe(DMA_PATH);
+    expect(target.readUInt8(DMA_PATH.length + 1)).toBe(0xaa);
+    expect(bytes.readUInt16LE(24 + 4)).toBe(3);
+  });
+
+  test('fits exactly, or ENOSPC', async () => {
+    await getContext(device);
+    expect((await path(device, DMA_PATH.length + 1)).answer).toBe(0);
+    expect((await path(device, DMA_PATH.length)).answer).toBe('ENOSPC');
+    expect((await path(device, 5)).number).toBe(28);
+  });
+
+  test('needs a context: EINVAL', async () => {
+    expect((await path(device)).answer).toBe('EINVAL');
+  });
+
+  test('is ENODEV while the DMA function is unbound, and comes back on the same descriptor', async () => {
+    await getContext(device);
+    applyChange(host, ['unbind', DMA]);
+    expect((await path(device)).answer).toBe('ENODEV');
+    applyChange(host, ['bind', DMA]);
+    expect((await path(device)).answer).toBe(0);
+  });
+
+  test('is ENODEV for a VUID that differs by case or a blank only', async () => {
+    for (const vuid of ['vt2547virt001mlnxdatadirect0', 'VT2547VIRT001MLNXDATADIRECT0 ']) {
+      applyChange(host, ['unbind', NIC]);
+      applyChange(host, ['vuid', NIC, vuid]);
+      applyChange(host, ['bind', NIC]);
+      const other = await open();
+      await getContext(other);
+      expect((await path(other)).answer).toBe('ENODEV');
+    }
+  });
+
+  test('is ENODEV for a BlueField, which has no DMA function', async () => {
+    const bluefield = await open('uverbs4', '0016:03:00.0');
+    await getContext(bluefield);
+    expect((await path(bluefield)).answer).toBe('ENODEV');
+  });
+
+  test('is EIO for ever on a descriptor whose NIC was unbound', async () => {
+    await getContext(device);
+    applyChange(host, ['unbind', NIC]);
+    expect((await path(device)).answer).toBe('EIO');
+    applyChange(host, ['bind', NIC]);
+    expect((await path(device)).answer).toBe('EIO');
+    const fresh = await open();
+    await getContext(fresh);
+    expect((await path(fresh)).answer).toBe(0);
+  });
+});
+
+const contextAttributes = (): Attribute[] => [
+  { id: 0x1000, target: contextRequest() },
+  { id: 0x1001, target: Buffer.alloc(72) },
+];
+/** 256 attributes and the header: more than 4 KiB. */
+const fillAPage = (): Attribute[] => [...contextAttributes(), ...Array.from({ length: 254 }, () => ({ id: 0x77 }))];
+
+describe('the frame of every request', () => {
+  test('another ioctl number is ENOTTY', async () => {
+    expect(await said(device.ioctl(0xc0181b02, Buffer.alloc(24), []))).toBe('ENOTTY');
+  });
+
+  test.each<[string, string, number, number, Header]>([
+    ['a length that does not fit the attributes', 'EINVAL', 0, 3, { length: 24 }],
+    ['reserved1', 'EPROTONOSUPPORT', 0, 3, { reserved1: 1n }],
+    ['reserved2', 'EPROTONOSUPPORT', 0, 3, { reserved2: 1 }],
+    ['another driver', 'EINVAL', 0, 3, { driver: 14 }],
+    ['another driver, before the method is looked up', 'EINVAL', 0, 0x1fff, { driver: 14 }],
+    ['an unknown object', 'EPROTONOSUPPORT', 99, 0, {}],
+    ['an unknown method', 'EPROTONOSUPPORT', 0, 99, {}],
+  ])('%s is %s', async (_what, errno, object, method, header) => {
+    expect((await ioctl(device, object, method, contextAttributes(), header)).answer).toBe(errno);
+  });
+
+  test('more attributes than fit a page are EINVAL', async () => {
+    expect((await ioctl(device, 0, 3, fillAPage())).answer).toBe(0);
+    host = await hostWith({ pageSize: 4096 });
+    expect((await ioctl(await open(), 0, 3, fillAPage())).answer).toBe('EINVAL');
+  });
+
+  test('bytes that end too early are EFAULT', async () => {
+    expect(await said(device.ioctl(VERBS, Buffer.alloc(10), []))).toBe('EFAULT');
+    const { bytes, pointers } = encode(0, 3, contextAttributes());
+    expect(await said(device.ioctl(VERBS, bytes.subarray(0, 40), pointers))).toBe('EFAULT');
+  });
+
+  test('an unknown attribute is ignored unless it is mandatory', async () => {
+    expect((await ioctl(device, 0, 3, [...contextAttributes(), { id: 0x77, flags: 1 }])).answer).toBe(
+      'EPROTONOSUPPORT',
+    );
+    expect((await ioctl(device, 0, 3, [...contextAttributes(), { id: 0x77 }])).answer).toBe(0);
+  });
+
+  test('an attribute given twice, missing or with reserved bits is EINVAL', async () => {
+    await getContext(device);
+    const out = { id: 0x1000, target: Buffer.alloc(4096) };
+    expect((await ioctl(device, 0, 0x1001, [out, out])).answer).toBe('EINVAL');
+    expect((await ioctl(device, 0, 0x1001, [])).answer).toBe('EINVAL');
+    expect((await ioctl(device, 0, 0x1001, [{ ...out, reserved: 1 }])).answer).toBe('EINVAL');
+  });
+
+  test('a pointer to nothing is EFAULT', async () => {
+    await getContext(device);
+    expect((await ioctl(device, 0, 0x1001, [{ id: 0x1000, length: 4096, data: 0xdeadn }])).answer).toBe('EFAULT');
+  });
+});
+
+describe('GET_CONTEXT', () => {
+  test('answers with the device’s limits and the length of its answer', async () => {
+    const answer = Buffer.alloc(72);
+    const vectors = Buffer.alloc(4);
+    const got = await ioctl(device, 0, 3, [
+      { id: 0, target: vectors },
+      { id: 1, target: Buffer.alloc(8) },
+      { id: 0x1000, target: contextRequest() },
+      { id: 0x1001, target: answer },
+    ]);
+    expect(got.answer).toBe(0);
+    expect(vectors.readUInt32LE()).toBeGreaterThan(0);
+    expect(answer.readUInt16LE(32)).toBe(1);
+    expect(answer.readUInt32LE(40)).toBe(72);
+    expect(answer.readUInt8(44)).toBe(1);
+  });
+
+  test('twice is EINVAL', async () => {
+    expect((await getContext(device)).answer).toBe(0);
+    expect((await getContext(device)).answer).toBe('EINVAL');
+  });
+
+  test.each<[string, string, (request: Buffer) => Buffer]>([
+    ['a request of an unknown length', 'EINVAL', (request) => request.subarray(0, 12)],
+    ['an unknown flag', 'EOPNOTSUPP', (request) => (request.writeUInt32LE(2, 8), request)],
+    ['comp_mask', 'EOPNOTSUPP', (request) => (request.writeUInt32LE(1, 12), request)],
+    ['a reserved byte', 'EOPNOTSUPP', (request) => (request.writeUInt8(1, 17), request)],
+    ['no blue flame registers without DYN_UAR', 'EINVAL', (request) => (request.writeBigUInt64LE(1n, 24), request)],
+  ])('%s is %s', async (_what, errno, change) => {
+    expect((await getContext(device, change(contextRequest()))).answer).toBe(errno);
+  });
+
+  test('works with the DEVX flag and with the shortest second version', async () => {
+    const devx = contextRequest();
+    devx.writeUInt32LE(1, 8);
+    expect((await getContext(device, devx)).answer).toBe(0);
+    const bfregs = Buffer.alloc(16);
+    bfregs.writeUInt32LE(16, 0);
+    bfregs.writeUInt32LE(4, 4);
+    expect((await getContext(await open(), bfregs)).answer).toBe(0);
+  });
+});
+
+describe('protection domains', () => {
+  test('have handles from 0 and are destroyed once', async () => {
+    await getContext(device);
+    expect([await allocPd(device), await allocPd(device)]).toEqual([0n, 1n]);
+    expect(await destroyPd(device, 0n)).toBe(0);
+    expect(await destroyPd(device, 0n)).toBe('ENOENT');
+    expect(await allocPd(device)).toBe(0n);
+  });
+
+  test('are EINVAL without a context', async () => {
+    const attributes = [
+      { id: 2, ...u64(3n) },
+      { id: 0, ...u64(0n) },
+      { id: 1, target: Buffer.alloc(4) },
+    ];
+    expect((await ioctl(device, 0, 0, attributes)).answer).toBe('EINVAL');
+  });
+
+  test('a missing or short CORE_IN is ENOSPC, a command that is not there EOPNOTSUPP, a missing UHW_OUT EFAULT', async () => {
+    await getContext(device);
+    const out = { id: 1, target: Buffer.alloc(4) };
+    const command = { id: 2, ...u64(3n) };
+    expect((await ioctl(device, 0, 0, [command, out])).answer).toBe('ENOSPC');
+    expect((await ioctl(device, 0, 0, [command, { id: 0, ...u32(0) }, out])).answer).toBe('ENOSPC');
+    expect((await ioctl(device, 0, 0, [{ id: 2, ...u64(63n) }, { id: 0, ...u64(0n) }, out])).answer).toBe('EOPNOTSUPP');
+    expect((await ioctl(device, 0, 0, [command, { id: 0, ...u64(0n) }, out])).answer).toBe('EFAULT');
+  });
+});
+
+describe('REG_DMABUF_MR', () => {
+  let memory: number;
+  beforeEach(async () => {
+    await getContext(device);
+    await allocPd(device);
+    const dmabuf = await host.dmabuf(4 * Number(PAGE));
+    if (refused(dmabuf)) throw new Error(dmabuf.code);
+    memory = dmabuf.fd;
+  });
+
+  test('registers through the DMA function: handle and keys come back, MR and PD are destroyed in that order only', async () => {
+    const { answer, handle, lkey, rkey } = await register(device, { fd: memory });
+    expect(answer).toBe(0);
+    expect(handle).toBe(1n);
+    expect(lkey).toBeGreaterThan(0);
+    expect(rkey).toBe(lkey);
+    expect(await destroyPd(device, 0n)).toBe('EBUSY');
+    expect(await destroyMr(device, handle)).toBe(0);
+    expect(await destroyPd(device, 0n)).toBe(0);
+  });
+
+  test('fd -1 tells a ready pair (EBADF) from none (EINVAL)', async () => {
+    expect((await register(device, { fd: -1 })).answer).toBe('EBADF');
+    applyChange(host, ['unbind', DMA]);
+    expect((await register(device, { fd: -1 })).answer).toBe('EINVAL');
+    expect((await register(device, { fd: -1, dataDirect: undefined })).answer).toBe('EBADF');
+  });
+
+  test.each<[string, string, Wanted]>([
+    ['offset and iova differ within the page', 'EINVAL', { offset: 4096n }],
+    ['offset and iova agree but the iova is not aligned', 'EOPNOTSUPP', { offset: 4096n, iova: 4096n }],
+    ['on-demand paging', 'EINVAL', { access: 0x41 }],
+    ['remote write without local write', 'EINVAL', { access: 0x2 }],
+    ['remote atomic without local write', 'EINVAL', { access: 0x8 }],
+    ['an unknown mlx5 flag', 'EINVAL', { dataDirect: 2 }],
+    ['a length of zero', 'EINVAL', { length: 0n, fd: 64 }],
+    ['more than the DMABUF holds', 'EINVAL', { length: 5n * PAGE, fd: 64 }],
+    ['an overflow', 'EINVAL', { offset: (1n << 64n) - PAGE, length: 2n * PAGE }],
+    ['a descriptor that is no DMABUF', 'EINVAL', { fd: 0 }],
+    ['a PD that is not there', 'ENOENT', { pd: 7n }],
+  ])('%s: %s', async (_what, errno, wanted) => {
+    expect((await register(device, wanted)).answer).toBe(errno);
+  });
+
+  test('remote atomic is allowed with local write, and relaxed ordering too', async () => {
+    expect((await register(device, { fd: memory, access: 0x10_0009 })).answer).toBe(0);
+  });
+
+  test('what a 64 KiB kernel refuses, a 4 KiB kernel registers', async () => {
+    expect((await register(device, { fd: memory, offset: 4096n, iova: 4096n })).answer).toBe('EOPNOTSUPP');
+    host = await hostWith({ pageSize: 4096 });
+    const dmabuf = await host.dmabuf(4 * Number(PAGE));
+    const small = await open();
+    await getContext(small);
+    await allocPd(small);
+    const fd = refused(dmabuf) ? -1 : dmabuf.fd;
+    expect((await register(small, { fd, offset: 4096n, iova: 4096n })).answer).toBe(0);
+  });
+
+  test('a region may not be named as a PD, nor a PD as a region', async () => {
+    const { handle } = await register(device, { fd: memory });
+    expect((await register(device, { fd: memory, pd: handle })).answer).toBe('EINVAL');
+    expect(await destroyMr(device, 0n)).toBe('EINVAL');
+    expect(await destroyMr(device, 99n)).toBe('ENOENT');
+  });
+
+  test('an old kernel refuses the flag as unknown when it is mandatory, and ignores it when it is not', async () => {
+    host = await hostWith({ kernelRelease: '6.8.0-1021-generic' });
+    const old = await open();
+    await getContext(old);
+    await allocPd(old);
+    expect((await path(old)).answer).toBe('EPROTONOSUPPORT');
+    expect((await register(old, {})).answer).toBe('EPROTONOSUPPORT');
+    expect((await register(old, { mandatory: false })).answer).toBe('EBADF');
+  });
+
+  test('firmware that cannot cross VHCAs: EOPNOTSUPP', async () => {
+    host.alter((kernel) => {
+      kernel.hardware.get(NIC)!.firmware!.crossingVhcaMkey = false;
+    });
+    expect((await register(device, { fd: memory })).answer).toBe('EOPNOTSUPP');
+    expect((await register(device, { fd: memory, dataDirect: undefined })).answer).toBe(0);
+  });
+
+  test('GPU memory can be reached only from the GPU’s own iommu group: errno 524 otherwise', async () => {
+    const dmabuf = await host.gpuDmabuf('0009:06:00.0', 4 * Number(PAGE));
+    const fd = refused(dmabuf) ? -1 : dmabuf.fd;
+    expect((await register(device, { fd })).answer).toBe(0);
+    expect((await register(device, { fd, dataDirect: undefined })).number).toBe(524);
+    applyChange(host, ['regroup', DMA, '99']);
+    expect((await register(device, { fd })).number).toBe(524);
+  });
+
+  test('unbinding the DMA function revokes its live regions and no others; binding it again does not revive them', async () => {
+    const direct = await register(device, { fd: memory });
+    const plain = await register(device, { fd: memory, dataDirect: undefined });
+    const neighbour = await open('uverbs1', '0002:03:00.0');
+    await getContext(neighbour);
+    await allocPd(neighbour);
+    await register(neighbour, { fd: memory });
+    const regions = (): unknown[] => host.kernel.objects(7).map((region) => (region as { revoked: boolean }).revoked);
+
+    expect(regions()).toEqual([false, false, false]);
+    applyChange(host, ['unbind', DMA]);
+    expect(regions()).toEqual([true, false, false]);
+    applyChange(host, ['bind', DMA]);
+    expect(regions()).toEqual([true, false, false]);
+    expect(await destroyMr(device, direct.handle)).toBe(0);
+    expect(await destroyMr(device, plain.handle)).toBe(0);
+  });
+
+  test('handles of a device that was removed can still be destroyed, and nothing else be done', async () => {
+    const { handle } = await register(device, { fd: memory });
+    applyChange(host, ['unbind', NIC]);
+    expect((await register(device, { fd: memory })).answer).toBe('EIO');
+    expect((await getContext(device)).answer).toBe('EIO');
+    expect(await destroyMr(device, handle)).toBe(0);
+    expect(await destroyPd(device, 0n)).toBe(0);
+  });
+
+  test('closing frees everything', async () => {
+    await register(device, { fd: memory });
+    await device.close();
+    expect(host.kernel.objects(7)).toEqual([]);
+    expect((await path(device)).answer).toBe('EBADF');
+  });
+});
+
+describe('what a test injects', () => {
+  test('an errno that nobody expects is answered at its call, until it is allowed again', async () => {
+    await getContext(device);
+    applyChange(host, ['refuse', 'mlx5_0', 'path', '133']);
+    expect(await path(device)).toMatchObject({ answer: 'errno 133', number: 133 });
+    applyChange(host, ['allow', 'mlx5_0']);
+    expect((await path(device)).answer).toBe(0);
+  });
+
+  test.each(['EAGAIN', 'ENOMEM', 'EACCES', 'ENXIO'])('open() can fail with %s', async (errno) => {
+    applyChange(host, ['refuse', NIC, 'open', errno]);
+    expect(await host.openDevice('/dev/infiniband/uverbs0', NIC)).toMatchObject({ code: errno });
+  });
+
+  test('a node that is hidden, gone or not there is ENOENT; another namespace is EPERM', async () => {
+    applyChange(host, ['hide-uverbs', NIC]);
+    expect(await host.openDevice('/dev/infiniband/uverbs0', NIC)).toMatchObject({ code: 'ENOENT' });
+    applyChange(host, ['show-uverbs', NIC]);
+    applyChange(host, ['rdma-namespaces', 'exclusive']);
+    expect(await host.openDevice('/dev/infiniband/uverbs0', NIC)).toMatchObject({ code: 'EPERM' });
+    expect(await host.openDevice('/dev/infiniband/uverbs99', NIC)).toMatchObject({ code: 'ENOENT' });
+  });
+});
