@@ -1,13 +1,13 @@
 // Everything the node is made of, on disk and ready to start: from the cache, or built now.
 
-import { join } from 'node:path';
 import { testImagesPart } from '../images/test-images.ts';
-import { buildIntoCache, cacheName, isCached, withCache } from '../../rig/cache.ts';
+import { withCache } from '../../rig/cache.ts';
+import { ensurePart } from '../../rig/part.ts';
 import { clientsPart } from './clients.ts';
 import { ensureDebianPackages } from './debian.ts';
 import { goParts } from './go.ts';
 import type { Part, PartName } from './parts.ts';
-import { reported, type Report } from '../../rig/progress.ts';
+import type { Report } from '../../rig/progress.ts';
 
 /** The directory of each part: its programs, or its image archives. */
 export type Toolchain = Readonly<Record<PartName, string>>;
@@ -27,14 +27,4 @@ export async function ensureToolchain(report: Report, signal?: AbortSignal): Pro
 /** The directory of kubectl and Helm alone, for tests that need no node. */
 export async function ensureClients(report: Report, signal?: AbortSignal): Promise<string> {
   return withCache('cluster', report, (root) => ensurePart(root, clientsPart, report, signal));
-}
-
-async function ensurePart(root: string, part: Part, report: Report, signal?: AbortSignal): Promise<string> {
-  const name = cacheName(part.name, part.version, await part.inputs());
-  if (!(await isCached(root, name))) {
-    await reported(report, part.about, (step) =>
-      buildIntoCache(root, name, (directory) => part.build(directory, step, signal)),
-    );
-  }
-  return join(root, name);
 }
