@@ -16,7 +16,7 @@ export interface FileOptions {
   /** Reading it ends so. */
   readonly fails?: ErrnoName | undefined;
 }
-export interface Link {
+interface Link {
   readonly kind: 'link';
   readonly target: string;
 }

@@ -41,7 +41,7 @@ export interface Fixture {
   readonly extension: HostExtension | undefined;
 }
 
-export const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
+const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 /** A name becomes a directory when the tree is written to disk: it must not lead anywhere else. */
 const fileName = text(/^(?!\.)[\w.:@-]{1,64}$/, 'a name of letters, digits and . : @ _ -');
 
@@ -59,7 +59,7 @@ const functionExtension = object({
   crossingVhcaMkey: optional(boolean),
 });
 /** What a dump does not say of a function. */
-export type FunctionExtension = ReturnType<typeof functionExtension>;
+type FunctionExtension = ReturnType<typeof functionExtension>;
 
 const hostExtension = object({
   /** As uname -r prints it. */

@@ -6,7 +6,7 @@ import type { PciIds } from './config-space.ts';
 import type { DumpedFunction, Fixture } from './fixture.ts';
 import { readOnlyKeyword } from './vpd.ts';
 
-export type LinkLayer = 'InfiniBand' | 'Ethernet';
+type LinkLayer = 'InfiniBand' | 'Ethernet';
 export type PortState = 'ACTIVE' | 'ARMED' | 'INIT' | 'DOWN';
 
 /** What a NIC's firmware knows and answers. */
@@ -19,7 +19,7 @@ export interface Firmware {
   crossingVhcaMkey: boolean;
 }
 
-export type FunctionKind = 'nic' | 'dma' | 'gpu' | 'nvme' | 'bridge' | 'other';
+type FunctionKind = 'nic' | 'dma' | 'gpu' | 'nvme' | 'bridge' | 'other';
 
 export interface PciFunction {
   readonly address: string;
@@ -53,7 +53,7 @@ export type Hardware = ReadonlyMap<string, PciFunction>;
 
 const MELLANOX = 0x15b3;
 const NVIDIA = 0x10de;
-export const DATA_DIRECT_FUNCTION = 0x2100;
+const DATA_DIRECT_FUNCTION = 0x2100;
 
 export function assemble(fixture: Fixture): Hardware {
   const physfns = physfnsOf(fixture.functions);

@@ -41,7 +41,7 @@ import { fail } from './fault.ts';
 import type { AttributeSpec, Call, Method, MethodTable } from './uverbs.ts';
 
 /** A protection domain, in use by so many regions. */
-export interface Pd {
+interface Pd {
   users: number;
 }
 
