@@ -1,17 +1,76 @@
-// The node agent's process: configuration, doors, agent, signals. What it does is in agent.ts.
-import { createVirtualHost, type Host, loadFixture, openLinuxHost, serveControl } from '@data-direct/driver-core';
+// The node agent's process: configuration, doors, agent, and how it ends. What it does in between is agent.ts's.
+import { leave } from '@data-direct/driver-core';
 import { connect, inCluster } from '@data-direct/kube';
+import { join } from 'node:path';
 
-import { Agent } from './agent.ts';
 import { Checkpoint } from './checkpoint.ts';
-import { type Config, configFileOf, kubeletPaths, readConfig } from './config.ts';
-import { Hardware } from './hardware.ts';
+import { type Config, configFileOf, readConfig } from './config.ts';
+import { createAgent } from './create-agent.ts';
 import { serveHttp } from './http.ts';
-import { PodResources } from './kubelet/pod-resources.ts';
 import { createLog, errorFields, type Log } from './log.ts';
+import { openMachine } from './machine.ts';
 import { Metrics } from './metrics.ts';
 import { ClusterNodeObject, type NodeObject, type OnTrouble } from './node-object.ts';
-import { Reporter } from './reporter.ts';
 import { SpecFile } from './spec-file.ts';
 import { AGENT_VERSION } from './version.ts';
-import { makeVirtualDevices, removeVirtualDevices } from './virtual-devices.ts';
+
+/** After this the process ends whatever is still open: the kubelet would kill it some seconds later anyway. */
+const LONGEST_LEAVE_MS = 4000;
+
+async function main(log: Log): Promise<void> {
+  process.umask(0o077); // sockets and the checkpoint are for root alone
+  const config = readConfig(configFileOf(process.argv.slice(2)), process.env);
+  log.level = config.logLevel;
+  log.info({ version: AGENT_VERSION, config }, 'starting');
+  const stop = stopSignal(log);
+  const metrics = new Metrics(AGENT_VERSION);
+  const { kubeletDir, rescanSeconds, http } = config;
+  const machine = await openMachine(config);
+  const node = nodeObject(config, (part, error) => {
+    metrics.trouble(part);
+    log.warn({ part, ...errorFields(error) }, 'trouble');
+  });
+  const agent = createAgent({ ...machine, node, kubeletDir, rescanSeconds, log, metrics });
+  const server = await serveHttp({ ...http, health: agent, registry: metrics.registry });
+  await agent.run(stop);
+  server.close();
+  await machine.close();
+  log.info('ended');
+}
+
+function nodeObject({ specFile, cluster, stateDir }: Config, onTrouble: OnTrouble): NodeObject {
+  if (specFile !== undefined) return new SpecFile(specFile, onTrouble);
+  if (cluster === undefined) throw new TypeError('readConfig gives one of specFile and cluster');
+  return new ClusterNodeObject({
+    api: connect(inCluster(), { userAgent: `data-direct-agent/${AGENT_VERSION}` }),
+    node: cluster.node,
+    namespace: cluster.namespace,
+    instance: cluster.pod,
+    checkpoint: new Checkpoint(join(stateDir, 'spec.json')),
+    onTrouble,
+  });
+}
+
+/** Aborts when the process is asked to end; from then on its time is limited. */
+function stopSignal(log: Log): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const)
+    process.once(name, () => {
+      log.info({ signal: name }, 'ending');
+      stop.abort();
+      setTimeout(() => {
+        log.error(`not everything was closed within ${LONGEST_LEAVE_MS} ms`);
+        leave(1);
+      }, LONGEST_LEAVE_MS).unref();
+    });
+  return stop.signal;
+}
+
+const log = createLog('info');
+try {
+  await main(log);
+} catch (error) {
+  log.fatal(errorFields(error), 'cannot go on');
+  leave(1);
+}
+leave(0); // not by itself: a call that hangs in a device would keep the process for ever

@@ -70,6 +70,15 @@ export interface ClusterNodeOptions {
   readonly onTrouble: OnTrouble;
 }
 
+/** The last write of status. */
+interface Written {
+  readonly uid: string | undefined;
+  /** The version that was cached when it was sent: while that is so, the cache has not caught up with the write. */
+  readonly cached: string | undefined;
+  readonly asked: DataDirectNodeStatus;
+  readonly stored: DataDirectNodeStatus | undefined;
+}
+
 /** Follows the API server's object; while there is none, or no server, it goes on with the last spec that it knew. */
 export class ClusterNodeObject implements NodeObject {
   readonly #options: ClusterNodeOptions;
@@ -82,9 +91,7 @@ export class ClusterNodeObject implements NodeObject {
   /** Which object and which spec of it was looked at last. */
   #seen: string | undefined;
   #reported: DataDirectNodeStatus | undefined;
-  /** What the server was told last, and what it made of it. */
-  #written:
-    { uid: string | undefined; asked: DataDirectNodeStatus; stored: DataDirectNodeStatus | undefined } | undefined;
+  #written: Written | undefined;
 
   constructor(options: ClusterNodeOptions) {
     const { api, node, instance, onTrouble } = options;
@@ -155,8 +162,6 @@ export class ClusterNodeObject implements NodeObject {
     if (type === 'deleted') return this.#beat(undefined);
     const { uid, generation } = object.metadata;
     this.#beat(uid);
-    // Somebody else wrote into our status, or the object is a new one: say it again.
-    if (!isDeepStrictEqual(object.status, this.#written?.stored)) this.#written = undefined;
     this.#writer.add(object.metadata.name);
     if (this.#seen === `${uid}/${generation}`) return;
     this.#seen = `${uid}/${generation}`;
@@ -194,14 +199,23 @@ export class ClusterNodeObject implements NodeObject {
     const status = this.#reported;
     // An apply to status cannot create, and what was found by the checkpoint's spec is no answer to this one: the next round is near.
     if (!object || status?.observedGeneration === undefined) return;
-    const { uid } = object.metadata;
-    if (isDeepStrictEqual(status, this.#written?.uid === uid ? this.#written?.asked : object.status)) return;
+    if (this.#isSaid(status, object)) return;
     const answer = await api.apply(
       dataDirectNodes,
       { metadata: { name: node }, status },
       { fieldManager: FIELD_MANAGER, subresource: 'status', force: true, signal },
     );
-    this.#written = { uid, asked: status, stored: answer.status };
+    const { uid, resourceVersion } = object.metadata;
+    this.#written = { uid, cached: resourceVersion, asked: status, stored: answer.status };
+  }
+
+  /** Whether the object says this already. What the server made of our last write counts as said, unless somebody wrote over it. */
+  #isSaid(status: DataDirectNodeStatus, object: NodeKubeObject): boolean {
+    const written = this.#written;
+    if (written?.uid !== object.metadata.uid) return isDeepStrictEqual(status, object.status);
+    const isOurs =
+      object.metadata.resourceVersion === written?.cached || isDeepStrictEqual(object.status, written?.stored);
+    return isOurs && isDeepStrictEqual(status, written?.asked);
   }
 
   /** Beats for as long as the object is there: nobody else asks, and the Lease goes when its owner goes. */

@@ -1,6 +1,6 @@
 // Which path goes to which resource, and what the kubelet is told of it.
 import { type DataDirectMode, PATH_REASONS, type PathReason, stateOf } from '@data-direct/crds';
-import fc from 'fast-check';
+import { assert, property, shuffledSubarray } from 'fast-check';
 import { expect, test } from 'vitest';
 
 import { assign, poolOf } from './pool.ts';
@@ -66,8 +66,8 @@ test('a BlueField is a path of the node and in no pool', () => {
 });
 
 test('the order in which paths are found does not matter', () => {
-  fc.assert(
-    fc.property(fc.shuffledSubarray(tray(), { minLength: 4 }), (shuffled) => {
+  assert(
+    property(shuffledSubarray(tray(), { minLength: 4 }), (shuffled) => {
       expect(assign({ resources: [resource()] }, shuffled)).toEqual(assignment());
     }),
   );

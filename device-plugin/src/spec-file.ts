@@ -2,6 +2,7 @@
 // the agent finds is in its metrics and its log.
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { DataDirectNodeStatus } from '@data-direct/crds';
 
@@ -26,13 +27,7 @@ export class SpecFile implements NodeObject {
   start(onChange: () => void): void {
     // The directory: a ConfigMap is changed by turning the symbolic link ..data, and editors replace files.
     this.#watcher = watch(dirname(this.#file), () => {
-      try {
-        this.#followed = this.#read();
-      } catch (error) {
-        this.#onTrouble('spec', error); // what was read before goes on
-        return;
-      }
-      onChange();
+      if (this.#hasChanged()) onChange();
     });
     this.#watcher.on('error', (error) => this.#onTrouble('spec', error));
   }
@@ -52,6 +47,18 @@ export class SpecFile implements NodeObject {
   stop(): Promise<void> {
     this.#watcher?.close();
     return Promise.resolve();
+  }
+
+  /** What cannot be used is told, and what was read before goes on. */
+  #hasChanged(): boolean {
+    try {
+      const before = this.#followed;
+      this.#followed = this.#read();
+      return !isDeepStrictEqual(before, this.#followed);
+    } catch (error) {
+      this.#onTrouble('spec', error);
+      return false;
+    }
   }
 
   #read(): FollowedSpec {

@@ -99,6 +99,7 @@ test('a Register that hangs in a kubelet which is then replaced does not keep th
   kubelet.onRegister = () => Promise.resolve();
   await kubelet.restart();
   await kubelet.until('four paths', sees(ids));
+  expect(kubelet.registrations).toHaveLength(1);
 });
 
 test('a kubelet that refuses is asked again', async () => {
@@ -115,6 +116,7 @@ test('an agent that starts before the kubelet waits for it', async () => {
   await plugin.advertise(assignment());
   await kubelet.start();
   await kubelet.until('four paths', sees(ids));
+  expect(lost).toEqual([]);
 });
 
 test('an agent that starts before the kubelet has made its directory waits for it', async () => {
@@ -125,6 +127,7 @@ test('an agent that starts before the kubelet has made its directory waits for i
   await later.start();
   await early.advertise(assignment()); // the next round looks
   await later.until('four paths', () => later.healthy(PATH).length === 4);
+  expect(later.registrations).toHaveLength(1);
   await early.close();
   later.stop();
 });
@@ -135,6 +138,7 @@ test('the socket of a killed agent is in nobody’s way', async () => {
   await promise;
   await plugin.advertise(assignment());
   await kubelet.until('four paths', sees(ids));
+  expect(lost).toEqual([]);
   killed.close();
 });
 

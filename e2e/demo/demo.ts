@@ -1,0 +1,174 @@
+// `make demo`: the main job on a virtual node. Pair, advertise, allocate, break a DMA function, mend it; every claim is checked, and
+// the exit code is 0 only if all were true.
+import { parseArgs } from 'node:util';
+
+import type { NodePath } from '@data-direct/crds';
+
+import { Stage } from './stage.ts';
+import { createWorld, RESOURCE, type World } from './world.ts';
+
+const { values } = parseArgs({ options: { fixture: { type: 'string', default: 'gb300-tray' } } });
+const stage = new Stage();
+
+stage.title(`Data Direct for Kubernetes, on a virtual node: ${values.fixture}`);
+const world = await createWorld(values.fixture);
+try {
+  const count = await discover(world);
+  const broken = world.paths().find(({ reason, dma }) => reason === 'Paired' && dma !== undefined);
+  if (broken?.dma && count > 0) {
+    await allocate(world, count);
+    await breakAndHeal(world, count, { path: broken, dma: broken.dma.address });
+  } else
+    stage.say(
+      'No path of this node is paired, so there is nothing to hand out with data direct on, and nothing to break.',
+    );
+} finally {
+  await world.close();
+}
+console.log();
+if (stage.hasFailed) stage.say('Not everything was as claimed.');
+process.exitCode = stage.hasFailed ? 1 : 0;
+
+async function discover({ kubelet, paths, allPaths, until }: World): Promise<number> {
+  stage.scene('What the agent finds on the node');
+  await until(() => allPaths().length > 0);
+  showPaths(allPaths());
+  const count = paths().length;
+  const saw = await until(
+    () => kubelet.healthy(RESOURCE).length === count && kubelet.resource(RESOURCE)?.isConnected === true,
+  );
+  stage.scene('What the kubelet knows');
+  stage.claim(
+    `${RESOURCE}: ${count} devices, all healthy`,
+    saw,
+    `the kubelet has ${kubelet.healthy(RESOURCE).join(', ')}`,
+  );
+  return count;
+}
+
+async function allocate({ kubelet }: World, count: number): Promise<void> {
+  stage.scene(`A pod that asks for all ${count} paths`);
+  const all = await kubelet.allocate(RESOURCE, kubelet.healthy(RESOURCE));
+  showContainer(all);
+  claimDataDirect(all.envs, 'on');
+  if (count === 1) return;
+  stage.scene('A pod that asks for one');
+  const one = await kubelet.allocate(RESOURCE, await kubelet.prefer(RESOURCE, kubelet.healthy(RESOURCE), 1));
+  showContainer(one);
+  claimDataDirect(one.envs, 'off');
+  stage.say(
+    'Off, because nobody knows which GPU this pod has: next to the wrong one, data direct is far slower than none.',
+  );
+}
+
+async function breakAndHeal(
+  world: World,
+  count: number,
+  { path, dma }: { path: NodePath; dma: string },
+): Promise<void> {
+  const { kubelet } = world;
+  const reasonIs = (reason: string) => (): boolean =>
+    world.paths().some(({ id, reason: now }) => id === path.id && now === reason);
+
+  stage.scene(`Somebody unbinds the DMA function of ${path.name}`);
+  stage.command(`data-direct virtual unbind ${dma}`);
+  await world.virtual('unbind', dma);
+  const noticed = await world.until(reasonIs('DmaDriverNotBound'));
+  showPaths(world.paths());
+  stage.claim(
+    `${path.name} is Degraded, DmaDriverNotBound: ${messageOf(world, path)}`,
+    noticed,
+    'the agent did not notice',
+  );
+  const degraded = await kubelet.allocate(RESOURCE, kubelet.healthy(RESOURCE));
+  claimDataDirect(degraded.envs, 'off');
+  stage.say(
+    'The policy says Preferred: the NIC still works, so pods get it, with data direct off for all of their paths.',
+  );
+
+  stage.scene('The policy is changed to Required');
+  world.policy({ dataDirect: 'Required' });
+  const lost = await world.until(() => kubelet.healthy(RESOURCE).length === count - 1);
+  stage.claim(
+    `the kubelet has ${count - 1} healthy devices; ${path.id} is unhealthy`,
+    lost,
+    `it has ${kubelet.healthy(RESOURCE).join(', ')}`,
+  );
+
+  stage.scene('It is bound again');
+  stage.command(`data-direct virtual bind ${dma}`);
+  const back = await timed(
+    () => world.virtual('bind', dma),
+    world,
+    () => kubelet.healthy(RESOURCE).length === count,
+  );
+  stage.claim(`the kubelet has all ${count} devices again, ${back.ms} ms later`, back.happened, 'it does not');
+  const healed = await kubelet.allocate(RESOURCE, kubelet.healthy(RESOURCE));
+  claimDataDirect(healed.envs, 'on');
+
+  stage.scene('And once more unbound, to see how long the kubelet is in the dark');
+  stage.command(`data-direct virtual unbind ${dma}`);
+  const gone = await timed(
+    () => world.virtual('unbind', dma),
+    world,
+    () => kubelet.healthy(RESOURCE).length === count - 1,
+  );
+  stage.claim(`the kubelet knew after ${gone.ms} ms`, gone.happened, 'it never did');
+}
+
+async function timed(
+  act: () => Promise<void>,
+  { until }: World,
+  holds: () => boolean,
+): Promise<{ ms: number; happened: boolean }> {
+  const began = performance.now();
+  await act();
+  const happened = await until(holds);
+  return { ms: Math.round(performance.now() - began), happened };
+}
+
+function messageOf({ paths }: World, { id }: NodePath): string {
+  return paths().find((path) => path.id === id)?.message ?? '';
+}
+
+function showPaths(paths: readonly NodePath[]): void {
+  stage.table(
+    ['NIC', 'RDMA', 'MODEL', 'DMA FUNCTION', 'DRIVER', 'GPU', 'STATE', 'REASON'],
+    paths.map(({ id, name, nic, dma, gpus = [], state, reason }) => [
+      id,
+      name,
+      nic.model ?? '?',
+      dma?.address ?? '-',
+      dma?.driver ?? '-',
+      gpus.map((gpu) => gpu.address).join(' ') || '-',
+      state,
+      reason,
+    ]),
+  );
+}
+
+function showContainer({
+  envs,
+  devices,
+}: {
+  envs: Readonly<Record<string, string>>;
+  devices: readonly { containerPath: string }[];
+}): void {
+  stage.say(`devices      ${devices.map((device) => device.containerPath).join(' ')}`);
+  stage.say('environment');
+  const { short, long } = Object.groupBy(Object.entries(envs), ([, value]) => (value.length > 100 ? 'long' : 'short'));
+  stage.pairs(
+    Object.fromEntries([...(short ?? []), ...(long ?? []).map(([name, value]) => [name, `${value.slice(0, 97)}…`])]),
+  );
+}
+
+function claimDataDirect(envs: Readonly<Record<string, string>>, expected: 'on' | 'off'): void {
+  const said = ['NCCL_IB_DATA_DIRECT', 'UCX_IB_DIRECT_NIC', 'NVSHMEM_DISABLE_DATA_DIRECT']
+    .map((name) => envs[name])
+    .join(' ');
+  stage.claim(
+    `data direct is ${expected}, for NCCL, UCX and NVSHMEM alike`,
+    said === { on: '1 y 0', off: '0 n 1' }[expected],
+    `the variables say ${said}`,
+  );
+}
