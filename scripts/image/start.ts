@@ -29,6 +29,7 @@ const probe = `
 const checks = (architecture: Architecture, pageSize: number): readonly Check[] => [
   { command: ['/node', '--version'], prints: new RegExp(`^${process.version}$`) },
   { command: ['/node', '/app/data-direct.mjs', '--help'], prints: /.*\btopo\b.*/ },
+  { command: ['/node', '/app/data-direct.mjs', 'topo', '--from', 'gb300-tray'], prints: /^mlx5_0 .* Paired$/m },
   {
     command: ['/node', '/app/operator.mjs', '--config', '/missing.json'],
     prints: /\/missing\.json cannot be read as JSON/,
@@ -66,7 +67,7 @@ export async function startImage(archive: string, architecture: Architecture): P
             found,
           });
         }
-        printed.push(`${command.slice(0, 2).join(' ')} printed: ${expected}`);
+        printed.push(`${command.slice(0, 3).join(' ')} printed: ${expected}`);
       }
     }
     return printed;
