@@ -7,6 +7,9 @@ import type { Fixture } from './fixture.ts';
 
 const shipped: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   'gb300-tray': () => import('../../fixtures/gb300-tray.json', { with: { type: 'json' } }),
+  'dgx-station': () => import('../../fixtures/dgx-station.json', { with: { type: 'json' } }),
+  'inline-b300': () => import('../../fixtures/inline-b300.json', { with: { type: 'json' } }),
+  'one-domain': () => import('../../fixtures/one-domain.json', { with: { type: 'json' } }),
 };
 
 export const FIXTURE_NAMES: readonly string[] = Object.keys(shipped);
