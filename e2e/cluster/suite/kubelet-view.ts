@@ -10,6 +10,8 @@ import { agentPod, RESOURCE, type World } from './world.ts';
 
 const socket = 'unix:///var/lib/kubelet/pod-resources/kubelet.sock';
 const deadlineMs = 60_000;
+/** The kubelet serves 100 calls a second of this API (DefaultQPS in pkg/kubelet/apis/podresources), the agent's among them. */
+const intervalMs = 20;
 
 interface Allocatable {
   readonly devices: readonly { readonly resource_name: string; readonly device_ids: readonly string[] }[];
@@ -53,7 +55,7 @@ export class AllocatableDevices {
     const started = performance.now();
     while (performance.now() - started < deadlineMs) {
       if ((await this.count()) === count) return performance.now() - started;
-      await sleep(2);
+      await sleep(intervalMs);
     }
     throw new Error(`the kubelet still does not see ${count} devices ${deadlineMs / 1000} s after ${kind}`);
   }
