@@ -38,8 +38,9 @@ async function reported(...changes: readonly Change[]) {
 /** Without the numbers of the device nodes, which tell the order of probes since boot and nothing of the path. */
 function judged(paths: readonly Path[]) {
   return paths.map(({ id, name, reason, evidence, dma, gpus, complex }) => ({
-    ...{ id, name, reason, evidence, dma: dma?.address, driver: dma?.driver },
-    ...{ groups: [dma?.iommuGroup, ...gpus.map(({ iommuGroup }) => iommuGroup)], complex },
+    path: [id, name, complex, evidence, reason],
+    dma: [dma?.address, dma?.driver, dma?.vuid, dma?.iommuGroup],
+    gpus: gpus.map(({ address, iommuGroup }) => [address, iommuGroup]),
   }));
 }
 
