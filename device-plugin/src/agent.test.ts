@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { type Change, createVirtualHost, applyChange, loadFixture, type VirtualHost } from '@data-direct/driver-core';
+import { until } from '@data-direct/kube/virtual';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
@@ -21,6 +22,7 @@ let kubelet: VirtualKubelet;
 let node: SpecFile;
 let agent: Agent;
 let lines: Record<string, unknown>[];
+let onTrouble: (error: unknown) => void;
 let stop: AbortController;
 let running: Promise<void>;
 
@@ -29,6 +31,13 @@ function writeSpec(...resources: object[]): void {
   writeFileSync(join(directory, 'spec.json'), JSON.stringify({ resources: filled }));
 }
 
+/** `warn PortDown`, line by line, of one path. */
+const told = (id: string): string[] =>
+  lines
+    .filter(({ path }) => path === id)
+    .map(({ level, reason }) => `${pino.levels.labels[Number(level)]} ${String(reason)}`);
+const reported = (reason: string): Promise<void> =>
+  until(() => node.status()?.paths?.find(({ id }) => id === '0000:03:00.0')?.reason === reason, reason);
 const change = (...words: Change): void => applyChange(host, words);
 const healthy = (count: number) => (): boolean => kubelet.healthy(PATH).length === count;
 
@@ -40,7 +49,8 @@ beforeEach(async () => {
   await kubelet.start();
   lines = [];
   const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) });
-  node = new SpecFile(join(directory, 'spec.json'), () => {});
+  onTrouble = () => {};
+  node = new SpecFile(join(directory, 'spec.json'), (_part, error) => onTrouble(error));
   agent = createAgent({ host, node, kubeletDir: directory, deviceDir: '/dev', rescanSeconds: 30, log });
   stop = new AbortController();
   running = agent.run(stop.signal);
@@ -69,6 +79,86 @@ test('a DMA function that is unbound takes its device away, and gives it back wh
   await kubelet.until('four paths', healthy(4));
   change('unbind', DMA);
   await kubelet.until('three paths', healthy(3));
+  expect(kubelet.healthy(PATH)).not.toContain('0000:03:00.0');
   change('bind', DMA);
   await kubelet.until('four paths again', healthy(4));
+  await reported('Paired');
+  expect(told('0000:03:00.0')).toEqual(['info Paired', 'warn DmaDriverNotBound', 'info Paired']);
+});
+
+/** A port's state makes no event: a rescan finds it, or as here the news that events were lost. */
+const changeUnheard = (...words: Change): void => applyChange(host, words, true);
+
+test('a port that goes down takes its device away, and gives it back', async () => {
+  await kubelet.until('four paths', healthy(4));
+  changeUnheard('port-down', 'mlx5_0');
+  await kubelet.until('three paths', healthy(3));
+  expect(kubelet.healthy(PATH)).not.toContain('0000:03:00.0');
+  changeUnheard('port-up', 'mlx5_0');
+  await kubelet.until('four paths again', healthy(4));
+});
+
+test('under a Preferred policy a path that lost its DMA function is handed out with data direct off', async () => {
+  await kubelet.until('four paths', healthy(4));
+  change('unbind', DMA);
+  await kubelet.until('three paths', healthy(3));
+  writeSpec({ dataDirect: 'Preferred' });
+  await kubelet.until('four paths', healthy(4));
+  const { envs } = await kubelet.admit('trainer', PATH, 4);
+  expect(envs).toMatchObject({ NCCL_IB_DATA_DIRECT: '0', NCCL_IB_HCA: '=mlx5_0,mlx5_1,mlx5_2,mlx5_3' });
+});
+
+test('a device that hangs costs its own path and no other', async () => {
+  await kubelet.until('four paths', healthy(4));
+  change('wedge', '0000:03:00.0');
+  change('unbind', '0008:03:00.0'); // of mlx5_1: the round that it asks for meets the hanging device
+  await kubelet.until('two paths', healthy(2));
+  expect(kubelet.healthy(PATH)).toEqual(['0010:03:00.0', '0012:03:00.0']);
+});
+
+test('a spec without resources withdraws everything', async () => {
+  await kubelet.until('four paths', healthy(4));
+  writeSpec();
+  await kubelet.until('the end of the stream', () => kubelet.resource(PATH)?.isConnected === false);
+  expect(kubelet.resource(PATH)?.devices).toEqual([]);
+  expect(agent.unready()).toBeUndefined();
+});
+
+test('a spec file that no longer fits is told, and the last one goes on', async () => {
+  await kubelet.until('four paths', healthy(4));
+  const trouble = new Promise((resolve) => (onTrouble = resolve));
+  writeFileSync(join(directory, 'spec.json'), '{"resources":[{"name":"path"}]}');
+  await expect(trouble).resolves.toMatchObject({
+    code: 'SPEC_INVALID',
+    message: expect.stringContaining('resources[0].policy'),
+  });
+  expect(kubelet.healthy(PATH)).toHaveLength(4);
+});
+
+test('it is ready once the kubelet follows, and not before', async () => {
+  expect(agent.unready()).toBe('the first round has not ended');
+  await kubelet.until('four paths', healthy(4));
+  await until(() => agent.unready() === undefined, 'ready');
+  kubelet.stop();
+  await until(() => agent.unready() === 'the kubelet does not follow path', 'not ready');
+  expect(agent.illness()).toBeUndefined();
+});
+
+test('status counts the devices that pods hold', async () => {
+  await kubelet.until('four paths', healthy(4));
+  await kubelet.admit('trainer', PATH, 3);
+  await until(() => node.status()?.resources?.[0]?.allocated === 3, 'three allocated');
+  expect(node.status()?.kernel).toBe(host.kernelRelease);
+});
+
+test('a round in which nothing has changed says nothing', async () => {
+  await kubelet.until('four paths', healthy(4));
+  await reported('Paired');
+  await until(() => agent.unready() === undefined, 'ready');
+  const before = lines.length;
+  change('unbind', '0016:03:00.0'); // the BlueField, which is nobody's… and is told once
+  await until(() => lines.length > before, 'its line');
+  change('bind', '0016:03:00.0');
+  await until(() => told('0016:03:00.0').length === 3, 'its return');
+  expect(lines.slice(before)).toHaveLength(2);
 });

@@ -12,10 +12,10 @@ const STATE_STYLE: Readonly<Record<string, Style>> = { Ready: 'green', Degraded:
 
 export class Stage {
   #scene = 0;
-  #failed = 0;
+  #hasFailed = false;
 
   get hasFailed(): boolean {
-    return this.#failed > 0;
+    return this.#hasFailed;
   }
 
   title(text: string): void {
@@ -38,10 +38,12 @@ export class Stage {
   /** Says what is so if it is so; else what was found instead, and the demo fails. */
   claim(what: string, holds: boolean, found: string): void {
     if (holds) console.log(`   ${paint('green', '✓')} ${what}`);
-    else {
-      this.#failed += 1;
-      console.log(`   ${paint('red', '✗')} ${what}: not so, but ${found}`);
-    }
+    else this.fail(`${what}: not so, but ${found}`);
+  }
+
+  fail(what: string): void {
+    this.#hasFailed = true;
+    console.log(`   ${paint('red', '✗')} ${what}`);
   }
 
   table(header: readonly string[], rows: readonly (readonly string[])[]): void {

@@ -14,16 +14,16 @@ export const RESOURCE = extendedResource('path');
 export interface World {
   readonly kubelet: VirtualKubelet;
   /** Paths of the resource, as the agent reports them. */
-  paths(): readonly NodePath[];
+  readonly paths: () => readonly NodePath[];
   /** Every path of the node. */
-  allPaths(): readonly NodePath[];
+  readonly allPaths: () => readonly NodePath[];
   /** Edits the policy, as the operator would hand it to this node. */
-  policy(fields: object): void;
+  readonly policy: (fields: object) => void;
   /** What `data-direct virtual …` does: asks the running node to change, over its control socket. */
-  virtual(...words: string[]): Promise<void>;
+  readonly virtual: (...words: string[]) => Promise<void>;
   /** Resolves when the condition holds; false after ten seconds. */
-  until(holds: () => boolean): Promise<boolean>;
-  close(): Promise<void>;
+  readonly until: (holds: () => boolean) => Promise<boolean>;
+  readonly close: () => Promise<void>;
 }
 
 export async function createWorld(fixture: string): Promise<World> {

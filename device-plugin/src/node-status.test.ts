@@ -1,0 +1,143 @@
+// What `kubectl describe ddn` shows after a round.
+import type { PathReason } from '@data-direct/crds';
+import { dataDirectNodeStatusSchema } from '@data-direct/crds/schema';
+import { expect, test } from 'vitest';
+
+import { type Findings, nodeStatus, transitions } from './node-status.ts';
+import { assignment, path, resource, tray } from './test-support.ts';
+
+const noon = new Date('2026-11-22T12:00:00Z');
+const one = new Date('2026-11-22T13:00:00Z');
+
+function findings(
+  reasons: Record<number, PathReason> = {},
+  more: Partial<Findings> & { mode?: string } = {},
+): Findings {
+  const { mode = 'Preferred', ...fields } = more;
+  return {
+    assignment: assignment({ paths: tray(reasons), resources: [resource({ dataDirect: mode })] }),
+    isRegistered: () => true,
+    allocated: new Map([['path', 2]]),
+    generation: 7,
+    kernel: '6.14.0',
+    agentVersion: '0.1.0',
+    now: noon,
+    ...fields,
+  };
+}
+
+const condition = (status: ReturnType<typeof nodeStatus>, type: string) =>
+  status.conditions?.find((each) => each.type === type);
+
+test('a healthy tray', () => {
+  const status = nodeStatus(findings(), undefined);
+  expect(status).toMatchObject({
+    observedGeneration: 7,
+    pathCounts: { total: 4, ready: 4 },
+    resources: [{ name: 'path', capacity: 4, healthy: 4, allocated: 2 }],
+    kernel: '6.14.0',
+    agentVersion: '0.1.0',
+  });
+  expect(status.paths?.[0]).toEqual({
+    id: '0000:03:00.0',
+    name: 'mlx5_0',
+    resource: 'path',
+    nic: { function: 'PF', model: 'ConnectX-8', linkLayer: 'InfiniBand', portState: 'ACTIVE' },
+    dma: { address: '0010:03:00.0', driver: 'mlx5_ib', vuid: 'VUID0' },
+    gpus: [{ address: '0010:06:00.0', iommuGroup: '10' }],
+    complex: 'complex-0',
+    evidence: 'KernelIoctl',
+    verified: 'Probe',
+    state: 'Ready',
+    reason: 'Paired',
+    message: 'mlx5_0 is Paired',
+    since: '2026-11-22T12:00:00.000Z',
+  });
+  expect(condition(status, 'Ready')).toMatchObject({
+    status: 'True',
+    reason: 'AllPathsReady',
+    message: '4 of 4 paths as asked',
+  });
+  expect(condition(status, 'Registered')).toMatchObject({ status: 'True', message: 'the kubelet follows path' });
+});
+
+test('whatever is found fits the schema that the API server holds it against', () => {
+  const bare = {
+    ...path(0),
+    message: 'x'.repeat(5000),
+    complex: undefined,
+    evidence: undefined,
+    gpus: [],
+    dma: undefined,
+  };
+  const nic = { ...bare.nic, model: undefined, linkLayer: undefined, portState: undefined };
+  const status = nodeStatus(findings({}, { assignment: assignment({ paths: [{ ...bare, nic }] }) }), undefined);
+  expect(dataDirectNodeStatusSchema.parse(status)).toEqual(status);
+});
+
+test('the time of a path and of a condition is that of their last change', () => {
+  const before = nodeStatus(findings(), undefined);
+  const after = nodeStatus(findings({ 1: 'PortDown' }, { now: one }), before);
+  expect(after.paths?.map(({ since }) => since)).toEqual([
+    noon.toISOString(),
+    one.toISOString(),
+    noon.toISOString(),
+    noon.toISOString(),
+  ]);
+  expect(condition(after, 'Ready')?.lastTransitionTime).toBe(one.toISOString());
+  expect(condition(after, 'Registered')?.lastTransitionTime).toBe(noon.toISOString());
+});
+
+test('the reason of Ready is that of a path, and its message names them', () => {
+  const status = nodeStatus(findings({ 1: 'DmaDriverNotBound', 3: 'PortDown' }), undefined);
+  expect(condition(status, 'Ready')).toMatchObject({
+    status: 'False',
+    reason: 'DmaDriverNotBound',
+    message:
+      '2 of 4 paths as asked; mlx5_1 DmaDriverNotBound: mlx5_1 is DmaDriverNotBound; mlx5_3 PortDown: mlx5_3 is PortDown',
+  });
+});
+
+test('a policy that says Disabled asks for no more than a NIC that works', () => {
+  const status = nodeStatus(findings({ 0: 'NoDmaFunction' }, { mode: 'Disabled' }), undefined);
+  expect(condition(status, 'Ready')?.status).toBe('True');
+});
+
+test('a path taken out of service on purpose is no fault', () => {
+  const resources = [resource({ exclude: [{ nic: 'mlx5_0', reason: 'cable' }] })];
+  const status = nodeStatus(findings({}, { assignment: assignment({ resources }) }), undefined);
+  expect(condition(status, 'Ready')).toMatchObject({ status: 'True', message: '3 of 3 paths as asked' });
+  expect(status.resources).toMatchObject([{ capacity: 4, healthy: 3 }]);
+});
+
+test.each([
+  [[], 'Unknown', 'NoResources'],
+  [[resource({ nics: { ibDevices: ['mlx5_77'] } })], 'False', 'NoPaths'],
+])('with resources %j Ready is %s, %s', (resources, status, reason) => {
+  const found = nodeStatus(findings({}, { assignment: assignment({ resources }) }), undefined);
+  expect(condition(found, 'Ready')).toMatchObject({ status, reason });
+});
+
+test('a kubelet that does not follow, or cannot be asked, is told', () => {
+  const status = nodeStatus(findings({}, { isRegistered: () => false, allocated: undefined }), undefined);
+  expect(condition(status, 'Registered')).toMatchObject({
+    status: 'False',
+    reason: 'WaitingForKubelet',
+    message: 'the kubelet does not follow path',
+  });
+  expect(status.resources?.[0]).not.toHaveProperty('allocated');
+});
+
+test('transitions are changes of reason of paths in use; what is new or nobody’s is none', () => {
+  const before = nodeStatus(findings(), undefined);
+  const after = nodeStatus(findings({ 2: 'PortDown' }), before);
+  expect(transitions(before, after)).toMatchObject([
+    { path: { name: 'mlx5_2', reason: 'PortDown' }, before: 'Paired' },
+  ]);
+  expect(transitions(undefined, after)).toEqual([]);
+  const unheld = nodeStatus(
+    findings({ 2: 'PortDown' }, { assignment: assignment({ resources: [], paths: tray({ 2: 'PortDown' }) }) }),
+    before,
+  );
+  expect(transitions(before, unheld)).toEqual([]);
+});
