@@ -133,7 +133,7 @@ function functionCalled(word: string, kernel: Kernel): PciFunction | undefined {
   return (
     kernel.hardware.get(word) ??
     kernel.rdmaDevices().find((device) => device.name === word)?.nic ??
-    [...kernel.hardware.values()].find((one) => one.names['infiniband']?.includes(word))
+    [...kernel.hardware.values()].find((one) => one.names.infiniband.includes(word))
   );
 }
 
@@ -152,6 +152,8 @@ export const CHANGES: readonly ChangeKind[] = [
     if (one.present) refuse('add', one, 'it is on the bus');
     const parent = [...kernel.hardware.values()].find((other) => one.devpath === `${other.devpath}/${one.address}`);
     if (parent?.present === false) refuse('add', one, `its parent ${parent.address} is not on the bus`);
+    const pf = kernel.hardware.get(one.physfn ?? '');
+    if (pf !== undefined && kernel.driverOf(pf) === undefined) refuse('add', one, `its PF ${pf.address} has no driver`);
     kernel.add(one);
   }),
   kind('port-down', [presentNic], 'the port loses its link (no uevent: the kernel sends none)', (_kernel, nic) => {

@@ -69,35 +69,26 @@ export class Tree {
 
   /** What stands at the path, and the path behind all links on the way. The last step is followed only when `follow` says so. */
   resolve(path: string, follow: boolean): Answer<{ entry: Entry; path: string }> {
-    const ahead = steps(path);
-    let behind: string[] = [];
+    const ahead = steps(path).toReversed();
+    /** From the root's child down to where we are. */
+    const behind: { readonly name: string; readonly entry: Entry }[] = [];
     let links = 0;
-    for (let name = ahead.shift(); name !== undefined; name = ahead.shift()) {
+    for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
       if (name === '..') {
         behind.pop();
         continue;
       }
-      const here = this.#at(behind);
-      if (here?.kind !== 'directory') return errno('ENOTDIR', path);
+      const here = behind.at(-1)?.entry ?? this.root;
+      if (here.kind !== 'directory') return errno('ENOTDIR', path);
       const entry = here.entries.get(name);
       if (entry === undefined) return errno('ENOENT', path);
-      behind.push(name);
       if (entry.kind === 'link' && (ahead.length > 0 || follow)) {
         links += 1;
         if (links > MOST_LINKS) return errno('ELOOP', path);
-        behind = behind.slice(0, -1);
-        ahead.unshift(...steps(entry.target));
-      }
+        ahead.push(...steps(entry.target).toReversed());
+      } else behind.push({ name, entry });
     }
-    const entry = this.#at(behind);
-    return entry === undefined ? errno('ENOENT', path) : { entry, path: behind.join('/') };
-  }
-
-  /** The entry at a path without links. */
-  #at(names: readonly string[]): Entry | undefined {
-    let at: Entry | undefined = this.root;
-    for (const name of names) at = at?.kind === 'directory' ? at.entries.get(name) : undefined;
-    return at;
+    return { entry: behind.at(-1)?.entry ?? this.root, path: behind.map(({ name }) => name).join('/') };
   }
 
   list(path: string): Answer<string[]> {

@@ -4,19 +4,7 @@ import { inflateSync } from 'node:zlib';
 
 import { MODALIAS } from './config-space.ts';
 import { VirtualError } from './errors.ts';
-import {
-  boolean,
-  integer,
-  object,
-  oneOf,
-  optional,
-  optionalOrNull,
-  orNull,
-  record,
-  refuse,
-  text,
-  array,
-} from './shape.ts';
+import { boolean, integer, object, oneOf, optional, optionalOrNull, orNull, refuse, text, array } from './shape.ts';
 import type { Place, Shape } from './shape.ts';
 
 /** One PCI function of the dump. */
@@ -29,9 +17,16 @@ export interface DumpedFunction {
   readonly iommuGroup: number | undefined;
   readonly numaNode: number | undefined;
   readonly vpd: Buffer | undefined;
-  /** Class devices by subsystem: infiniband, net, drm, nvme. */
-  readonly subsystems: Readonly<Record<string, readonly string[]>>;
+  readonly classDevices: ClassDeviceNames;
   readonly extension: FunctionExtension | undefined;
+}
+
+/** Names of class devices by subsystem: those that rdma_topo writes down. */
+export interface ClassDeviceNames {
+  readonly drm: readonly string[];
+  readonly infiniband: readonly string[];
+  readonly net: readonly string[];
+  readonly nvme: readonly string[];
 }
 
 export interface Fixture {
@@ -97,11 +92,13 @@ const configSpace: Shape<Buffer> = (value, at) => {
     : at.refuse(at.path, 'a configuration space of 64, 256 or 4096 bytes', `${bytes.length} bytes`);
 };
 
-/** Anything, then devices, then one directory a bridge, then the function itself; no step may lead out of the tree. */
+/** Anything, then devices, then what stands before the first bridge (not always pciDDDD:BB), then one PCI address after the other. */
 const functionPath = text(
-  /^(?:\/(?!\.)[\w.:@+-]+)*\/devices(?:\/(?!\.)[\w.:@+-]+)*\/[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/,
+  /^(?:\/(?!\.)[\w.:@+-]+)*\/devices(?:\/(?!\.)[\w.:@+-]+)*?(?:\/[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])+$/,
   'a path such as /sys/devices/pci0009:00/0009:00:00.0',
 );
+
+const nameList = optional(array(fileName));
 
 const dumpedFunction = object({
   realpath: functionPath,
@@ -111,7 +108,7 @@ const dumpedFunction = object({
   numa_node: optionalOrNull(integer(-1, 4095)),
   // pci_vpd_size: a VPD address has 15 bits.
   vpd: optionalOrNull(compressed(32_768)),
-  subsystems: optionalOrNull(record(/^[a-z][a-z0-9_]{0,31}$/, array(fileName))),
+  subsystems: optionalOrNull(object({ drm: nameList, infiniband: nameList, net: nameList, nvme: nameList })),
   virtual: optional(functionExtension),
 });
 
@@ -159,14 +156,19 @@ function functionsOf(entries: readonly { value: unknown; at: Place }[]): DumpedF
       iommuGroup: entry.iommu_group,
       numaNode: entry.numa_node,
       vpd: entry.vpd,
-      subsystems: entry.subsystems ?? {},
+      classDevices: {
+        drm: entry.subsystems?.drm ?? [],
+        infiniband: entry.subsystems?.infiniband ?? [],
+        net: entry.subsystems?.net ?? [],
+        nvme: entry.subsystems?.nvme ?? [],
+      },
       extension: entry.virtual,
     };
   });
   const places = read.map(({ at }) => at);
   refuseTwins(functions, places, (one) => [one.address]);
-  refuseTwins(functions, places, (one) => one.subsystems['infiniband'] ?? []);
-  refuseTwins(functions, places, (one) => one.subsystems['net'] ?? []);
+  refuseTwins(functions, places, (one) => one.classDevices.infiniband);
+  refuseTwins(functions, places, (one) => one.classDevices.net);
   refuseOrphans(functions, places);
   return functions.toSorted((a, b) => (a.address < b.address ? -1 : 1));
 }

@@ -3,7 +3,7 @@
 import { refused } from '../host/host.ts';
 import { idsOf, virtualFunctions } from './config-space.ts';
 import type { PciIds } from './config-space.ts';
-import type { DumpedFunction, Fixture } from './fixture.ts';
+import type { ClassDeviceNames, DumpedFunction, Fixture } from './fixture.ts';
 import { readOnlyKeyword } from './vpd.ts';
 
 type LinkLayer = 'InfiniBand' | 'Ethernet';
@@ -32,7 +32,7 @@ export interface PciFunction {
   readonly numaNode: number | undefined;
   readonly physfn: string | undefined;
   /** Names that its class devices get while the driver is bound, by subsystem. */
-  readonly names: Readonly<Record<string, readonly string[]>>;
+  readonly names: ClassDeviceNames;
   /** The driver that takes it when it is probed. */
   readonly homeDriver: string | undefined;
   /** NICs only. */
@@ -73,7 +73,7 @@ function assembleFunction(dumped: DumpedFunction, fixture: Fixture, physfn: stri
     config: Buffer.from(dumped.config),
     numaNode: dumped.numaNode,
     physfn,
-    names: dumped.subsystems,
+    names: dumped.classDevices,
     homeDriver: dumped.extension?.driver ?? homeDrivers[kind],
     firmware: kind === 'nic' ? firmwareOf(dumped, ids, fixture) : undefined,
     intactVpd: dumped.vpd,
@@ -108,7 +108,9 @@ const homeDrivers: Readonly<Record<FunctionKind, string | undefined>> = {
 export function boundAtStart(dumped: DumpedFunction): boolean {
   if (dumped.extension?.driver !== undefined) return dumped.extension.driver !== null;
   const kind = kindOf(idsOf(dumped.modalias));
-  return kind === 'nic' ? Object.keys(dumped.subsystems).length > 0 : homeDrivers[kind] !== undefined;
+  return kind === 'nic'
+    ? Object.values(dumped.classDevices).some((names: readonly string[]) => names.length > 0)
+    : homeDrivers[kind] !== undefined;
 }
 
 function firmwareOf(dumped: DumpedFunction, ids: PciIds, fixture: Fixture): Firmware {

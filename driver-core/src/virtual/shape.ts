@@ -55,18 +55,6 @@ export function array<T>(item: Shape<T>): Shape<T[]> {
       : refuse(at, 'an array', value);
 }
 
-/** An object used as a map: any key that `name` accepts. */
-export function record<T>(name: RegExp, item: Shape<T>): Shape<Record<string, T>> {
-  return (value, at) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return refuse(at, 'an object', value);
-    const entries = Object.entries(value).map(([key, element]): [string, T] => {
-      if (!name.test(key)) refuse(below(at, key), `a key like ${name.source}`, key);
-      return [key, item(element, below(at, key))];
-    });
-    return Object.fromEntries(entries);
-  };
-}
-
 export function text(pattern: RegExp, expected: string): Shape<string> {
   return (value, at) => (typeof value === 'string' && pattern.test(value) ? value : refuse(at, expected, value));
 }

@@ -75,7 +75,7 @@ export class Kernel {
   /** Binds what was bound when the fixture was taken; RDMA devices get the names that they had. */
   boot(bound: readonly PciFunction[]): void {
     const byName = bound.toSorted((a, b) => rdmaName(a).localeCompare(rdmaName(b), 'en', { numeric: true }));
-    for (const one of byName) this.#bindAs(one, one.names['infiniband']?.[0]);
+    for (const one of byName) this.#bindAs(one, one.names.infiniband[0]);
   }
 
   /** Probes with the function's own driver; what the driver says when it does not want it. */
@@ -112,6 +112,8 @@ export class Kernel {
 
   unbind(one: PciFunction): Answer<0> {
     if (!this.#drivers.has(one)) return errno('ENODEV', `${one.address} has no driver`);
+    // mlx5_core takes its VFs off the bus before it lets go of the PF (mlx5_sriov_disable).
+    for (const vf of this.hardware.values()) if (vf.physfn === one.address) this.remove(vf);
     if (one.kind === 'dma') this.#dataDirect.removeDma(one);
     const device = this.#rdmaDevices.get(one);
     if (device === undefined) this.#announceClassDevices('remove', one);
@@ -248,12 +250,12 @@ export class Kernel {
 const KERNEL_NAME = /^mlx5_\d+$/;
 
 function rdmaName(one: PciFunction): string {
-  return one.names['infiniband']?.[0] ?? '';
+  return one.names.infiniband[0] ?? '';
 }
 
 /** A NIC that showed a network interface and no RDMA device runs without mlx5_ib. */
 function isRdma(one: PciFunction): boolean {
-  return one.kind === 'nic' && (one.names['infiniband'] !== undefined || one.names['net'] === undefined);
+  return one.kind === 'nic' && (one.names.infiniband.length > 0 || one.names.net.length === 0);
 }
 
 function lowestFree(taken: ReadonlySet<number>): number {
@@ -276,7 +278,7 @@ function umadOf(device: RdmaDevice): ClassDevice {
 
 /** What hangs below the NIC's function, in the order in which it goes away. */
 export function classDevicesOf(device: RdmaDevice): ClassDevice[] {
-  const netdevs = device.nic.names['net'] ?? [];
+  const netdevs = device.nic.names.net;
   return [
     ...(device.hasUverbs ? [uverbsOf(device)] : []),
     umadOf(device),
