@@ -6,6 +6,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { Observer } from '../path/observe.ts';
+import { listFunctions } from '../pci/functions.ts';
+import { createVirtualHost } from '../virtual/host.ts';
+import { loadFixture } from '../virtual/load.ts';
+import { materialise } from '../virtual/materialise.ts';
 import type { Host, Uevent } from './host.ts';
 import { Errno, refused } from './host.ts';
 import { openLinuxHost } from './linux.ts';
@@ -53,6 +58,23 @@ describe('files of a node', () => {
   it('need not be there at all', async () => {
     const { proc } = await openLinuxHost({ procRoot: join(directory, 'no-proc') });
     expect(proc.read('net/route')).toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('of a tray on disk show the same functions as the tray in memory', async () => {
+    const tray = createVirtualHost(await loadFixture('gb300-tray'));
+    const root = join(directory, 'tray');
+    await materialise(tray.sysfsTree, root);
+    const onDisk = await openLinuxHost({ sysfsRoot: root, procRoot: directory, devRoot: directory });
+    expect(listFunctions(onDisk.sysfs)).toEqual(listFunctions(tray.sysfs));
+    const reasons = (await new Observer(onDisk).round()).map(({ reason, dma }) => [reason, dma?.address]);
+    // Its device nodes are not on disk, so only the VPD speaks.
+    expect(reasons).toEqual([
+      ['VerbsNodeMissing', '0009:03:00.0'],
+      ['VerbsNodeMissing', '0008:03:00.0'],
+      ['VerbsNodeMissing', '0019:03:00.0'],
+      ['VerbsNodeMissing', '0018:03:00.0'],
+      ['NoDmaFunction', undefined],
+    ]);
   });
 
   it('show this machine’s own /sys', () => {
@@ -120,7 +142,7 @@ describe('five devices that hang at once', () => {
   it('hold up neither another device nor the end of the process', async () => {
     const root = join(directory, 'wedged');
     mkdirSync(root);
-    for (let index = 0; index < 11; index++) execFileSync('mkfifo', [join(root, `device${index}`)]);
+    for (let index = 0; index < 11; index++) execFileSync('/usr/bin/mkfifo', [join(root, `device${index}`)]);
     writeFileSync(join(root, 'well'), 'answers');
     const file = join(directory, 'wedged.mts');
     writeFileSync(file, script);

@@ -12,7 +12,7 @@ export function vpdWith(keywords: Readonly<Record<string, string>>): Vpd {
   return { name: undefined, keywords: new Map(Object.entries(keywords)), checksum: undefined };
 }
 
-export function bridge(path: string): PciFunction {
+function bridge(path: string): PciFunction {
   return fn(path, { vendor: 0x10de, device: 0x22b1, class: 0x060400, kind: 'bridge' });
 }
 
@@ -63,7 +63,7 @@ export const NIC_PATH = `${NIC_PORT}/0000:03:00.0`;
 export const DMA_PATH = `${DMA_SWITCH}/0009:02:00.0/0009:03:00.0`;
 export const GPU_PATH = `${DMA_SWITCH}/0009:02:02.0/0009:04:00.0/0009:05:00.0/0009:06:00.0`;
 
-const BRIDGES = [
+export const BRIDGES = [
   NIC_PORT,
   'devices/pci0009:00/0009:00:00.0',
   DMA_SWITCH,
@@ -106,8 +106,6 @@ export function withDma(changes: Partial<DmaSeen>, nic: Partial<NicSeen> = {}): 
 export function stranger(path: string): PciFunction {
   return fn(path, { vendor: 0x144d, device: 0xa80a, class: 0x010802, kind: 'other' });
 }
-
-export { BRIDGES };
 
 function fn(path: string, ids: Omit<PciFunction, 'address' | 'path'>): PciFunction {
   return { address: path.slice(path.lastIndexOf('/') + 1), path, ...ids };

@@ -4,7 +4,7 @@ import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import { DMA_FUNCTION, isVirtualFunction, MELLANOX, NVIDIA } from './ids.ts';
 
-export type Kind = 'nic' | 'dma' | 'gpu' | 'bridge' | 'other';
+type Kind = 'nic' | 'dma' | 'gpu' | 'bridge' | 'other';
 
 export interface PciFunction {
   readonly address: string;

@@ -86,8 +86,7 @@ export const UVERBS_OBJECT_DEVICE = 0;
 export const UVERBS_OBJECT_PD = 1;
 export const UVERBS_OBJECT_MR = 7;
 
-/** Ids at and above this one belong to the device's driver — include/rdma/uverbs_ioctl.h: UVERBS_ID_NS_SHIFT 12. */
-export const UVERBS_ID_DRIVER_NS = 0x1000;
+/** Ids from 0x1000 on belong to the device's driver — include/rdma/uverbs_ioctl.h: UVERBS_ID_NS_SHIFT 12. */
 export const UVERBS_ATTR_UHW_IN = 0x1000;
 export const UVERBS_ATTR_UHW_OUT = 0x1001;
 
@@ -137,7 +136,6 @@ export const IB_UVERBS_ACCESS_LOCAL_WRITE = 0x1;
 export const IB_UVERBS_ACCESS_REMOTE_WRITE = 0x2;
 export const IB_UVERBS_ACCESS_REMOTE_READ = 0x4;
 export const IB_UVERBS_ACCESS_REMOTE_ATOMIC = 0x8;
-export const IB_UVERBS_ACCESS_ON_DEMAND = 0x40;
 export const IB_UVERBS_ACCESS_RELAXED_ORDERING = 0x100000;
 
 /** include/uapi/linux/limits.h: a sysfs path always fits. */

@@ -35,7 +35,7 @@ export const u64: Field<bigint> = {
 };
 
 type Fields = Readonly<Record<string, Field<number> | Field<bigint>>>;
-export type Values<F extends Fields> = { -readonly [K in keyof F]: F[K]['zero'] };
+type Values<F extends Fields> = { -readonly [K in keyof F]: F[K]['zero'] };
 
 export interface Struct<F extends Fields> {
   /** The struct's name in C. */
