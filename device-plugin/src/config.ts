@@ -33,7 +33,7 @@ export interface VirtualHostConfig {
 }
 
 /** Who this agent is in its cluster. */
-export interface ClusterConfig {
+interface ClusterConfig {
   readonly node: string;
   readonly namespace: string;
   readonly pod: string;

@@ -60,3 +60,8 @@ test.each([
 ])('preferred: asked for %s it answers all the same', (_what, request, expected) => {
   expect(preferred(poolWith({}), request)).toEqual(expected);
 });
+
+test('whatever the order in which the kubelet asks, containers with the same paths get the same variables', () => {
+  const pool = poolWith({});
+  expect(allocate(pool, ids.toReversed(), context)).toEqual(allocate(pool, ids, context));
+});

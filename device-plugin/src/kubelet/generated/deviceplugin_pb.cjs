@@ -45,7 +45,7 @@ goog.exportSymbol('proto.v1beta1.TopologyInfo', null, global);
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.Empty = function (opt_data) {
+proto.v1beta1.Empty = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.Empty, jspb.Message);
@@ -66,7 +66,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.RegisterRequest = function (opt_data) {
+proto.v1beta1.RegisterRequest = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.RegisterRequest, jspb.Message);
@@ -87,7 +87,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.DevicePluginOptions = function (opt_data) {
+proto.v1beta1.DevicePluginOptions = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.DevicePluginOptions, jspb.Message);
@@ -108,7 +108,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.ListAndWatchResponse = function (opt_data) {
+proto.v1beta1.ListAndWatchResponse = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.ListAndWatchResponse.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.ListAndWatchResponse, jspb.Message);
@@ -129,7 +129,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.Device = function (opt_data) {
+proto.v1beta1.Device = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.Device, jspb.Message);
@@ -150,7 +150,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.TopologyInfo = function (opt_data) {
+proto.v1beta1.TopologyInfo = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.TopologyInfo.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.TopologyInfo, jspb.Message);
@@ -171,7 +171,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.NUMANode = function (opt_data) {
+proto.v1beta1.NUMANode = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.NUMANode, jspb.Message);
@@ -192,7 +192,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.PreferredAllocationRequest = function (opt_data) {
+proto.v1beta1.PreferredAllocationRequest = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.PreferredAllocationRequest.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.PreferredAllocationRequest, jspb.Message);
@@ -213,15 +213,8 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.ContainerPreferredAllocationRequest = function (opt_data) {
-  jspb.Message.initialize(
-    this,
-    opt_data,
-    0,
-    -1,
-    proto.v1beta1.ContainerPreferredAllocationRequest.repeatedFields_,
-    null,
-  );
+proto.v1beta1.ContainerPreferredAllocationRequest = function(opt_data) {
+  jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.ContainerPreferredAllocationRequest.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.ContainerPreferredAllocationRequest, jspb.Message);
 if (goog.DEBUG && !COMPILED) {
@@ -241,7 +234,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.PreferredAllocationResponse = function (opt_data) {
+proto.v1beta1.PreferredAllocationResponse = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.PreferredAllocationResponse.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.PreferredAllocationResponse, jspb.Message);
@@ -262,15 +255,8 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.ContainerPreferredAllocationResponse = function (opt_data) {
-  jspb.Message.initialize(
-    this,
-    opt_data,
-    0,
-    -1,
-    proto.v1beta1.ContainerPreferredAllocationResponse.repeatedFields_,
-    null,
-  );
+proto.v1beta1.ContainerPreferredAllocationResponse = function(opt_data) {
+  jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.ContainerPreferredAllocationResponse.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.ContainerPreferredAllocationResponse, jspb.Message);
 if (goog.DEBUG && !COMPILED) {
@@ -290,7 +276,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.AllocateRequest = function (opt_data) {
+proto.v1beta1.AllocateRequest = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.AllocateRequest.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.AllocateRequest, jspb.Message);
@@ -311,7 +297,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.ContainerAllocateRequest = function (opt_data) {
+proto.v1beta1.ContainerAllocateRequest = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.ContainerAllocateRequest.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.ContainerAllocateRequest, jspb.Message);
@@ -332,7 +318,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.AllocateResponse = function (opt_data) {
+proto.v1beta1.AllocateResponse = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.AllocateResponse.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.AllocateResponse, jspb.Message);
@@ -353,7 +339,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.ContainerAllocateResponse = function (opt_data) {
+proto.v1beta1.ContainerAllocateResponse = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.ContainerAllocateResponse.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.ContainerAllocateResponse, jspb.Message);
@@ -374,7 +360,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.Mount = function (opt_data) {
+proto.v1beta1.Mount = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.Mount, jspb.Message);
@@ -395,7 +381,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.DeviceSpec = function (opt_data) {
+proto.v1beta1.DeviceSpec = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.DeviceSpec, jspb.Message);
@@ -416,7 +402,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.CDIDevice = function (opt_data) {
+proto.v1beta1.CDIDevice = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.CDIDevice, jspb.Message);
@@ -437,7 +423,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.PreStartContainerRequest = function (opt_data) {
+proto.v1beta1.PreStartContainerRequest = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1beta1.PreStartContainerRequest.repeatedFields_, null);
 };
 goog.inherits(proto.v1beta1.PreStartContainerRequest, jspb.Message);
@@ -458,7 +444,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1beta1.PreStartContainerResponse = function (opt_data) {
+proto.v1beta1.PreStartContainerResponse = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1beta1.PreStartContainerResponse, jspb.Message);
@@ -470,53 +456,59 @@ if (goog.DEBUG && !COMPILED) {
   proto.v1beta1.PreStartContainerResponse.displayName = 'proto.v1beta1.PreStartContainerResponse';
 }
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.Empty.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.Empty.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.Empty.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.Empty.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.Empty} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.Empty.toObject = function(includeInstance, msg) {
+  var f, obj = {
+
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.Empty} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.Empty.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {};
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.Empty}
  */
-proto.v1beta1.Empty.deserializeBinary = function (bytes) {
+proto.v1beta1.Empty.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.Empty();
+  var msg = new proto.v1beta1.Empty;
   return proto.v1beta1.Empty.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -525,30 +517,32 @@ proto.v1beta1.Empty.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.Empty}
  */
-proto.v1beta1.Empty.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.Empty.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      default:
-        reader.skipField();
-        break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.Empty.prototype.serializeBinary = function () {
+proto.v1beta1.Empty.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.Empty.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -557,62 +551,68 @@ proto.v1beta1.Empty.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.Empty.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.Empty.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.RegisterRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.RegisterRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.RegisterRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.RegisterRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.RegisterRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.RegisterRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    version: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    endpoint: jspb.Message.getFieldWithDefault(msg, 2, ""),
+    resourceName: jspb.Message.getFieldWithDefault(msg, 3, ""),
+    options: (f = msg.getOptions()) && proto.v1beta1.DevicePluginOptions.toObject(includeInstance, f)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.RegisterRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.RegisterRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        version: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        endpoint: jspb.Message.getFieldWithDefault(msg, 2, ''),
-        resourceName: jspb.Message.getFieldWithDefault(msg, 3, ''),
-        options: (f = msg.getOptions()) && proto.v1beta1.DevicePluginOptions.toObject(includeInstance, f),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.RegisterRequest}
  */
-proto.v1beta1.RegisterRequest.deserializeBinary = function (bytes) {
+proto.v1beta1.RegisterRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.RegisterRequest();
+  var msg = new proto.v1beta1.RegisterRequest;
   return proto.v1beta1.RegisterRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -621,47 +621,49 @@ proto.v1beta1.RegisterRequest.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.RegisterRequest}
  */
-proto.v1beta1.RegisterRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.RegisterRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setVersion(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setEndpoint(value);
-        break;
-      case 3:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setResourceName(value);
-        break;
-      case 4:
-        var value = new proto.v1beta1.DevicePluginOptions();
-        reader.readMessage(value, proto.v1beta1.DevicePluginOptions.deserializeBinaryFromReader);
-        msg.setOptions(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setVersion(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setEndpoint(value);
+      break;
+    case 3:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setResourceName(value);
+      break;
+    case 4:
+      var value = new proto.v1beta1.DevicePluginOptions;
+      reader.readMessage(value,proto.v1beta1.DevicePluginOptions.deserializeBinaryFromReader);
+      msg.setOptions(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.RegisterRequest.prototype.serializeBinary = function () {
+proto.v1beta1.RegisterRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.RegisterRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -670,158 +672,186 @@ proto.v1beta1.RegisterRequest.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.RegisterRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.RegisterRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getVersion();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getEndpoint();
   if (f.length > 0) {
-    writer.writeString(2, f);
+    writer.writeString(
+      2,
+      f
+    );
   }
   f = message.getResourceName();
   if (f.length > 0) {
-    writer.writeString(3, f);
+    writer.writeString(
+      3,
+      f
+    );
   }
   f = message.getOptions();
   if (f != null) {
-    writer.writeMessage(4, f, proto.v1beta1.DevicePluginOptions.serializeBinaryToWriter);
+    writer.writeMessage(
+      4,
+      f,
+      proto.v1beta1.DevicePluginOptions.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * optional string version = 1;
  * @return {string}
  */
-proto.v1beta1.RegisterRequest.prototype.getVersion = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1beta1.RegisterRequest.prototype.getVersion = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.RegisterRequest} returns this
  */
-proto.v1beta1.RegisterRequest.prototype.setVersion = function (value) {
+proto.v1beta1.RegisterRequest.prototype.setVersion = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * optional string endpoint = 2;
  * @return {string}
  */
-proto.v1beta1.RegisterRequest.prototype.getEndpoint = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ''));
+proto.v1beta1.RegisterRequest.prototype.getEndpoint = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.RegisterRequest} returns this
  */
-proto.v1beta1.RegisterRequest.prototype.setEndpoint = function (value) {
+proto.v1beta1.RegisterRequest.prototype.setEndpoint = function(value) {
   return jspb.Message.setProto3StringField(this, 2, value);
 };
+
 
 /**
  * optional string resource_name = 3;
  * @return {string}
  */
-proto.v1beta1.RegisterRequest.prototype.getResourceName = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 3, ''));
+proto.v1beta1.RegisterRequest.prototype.getResourceName = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 3, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.RegisterRequest} returns this
  */
-proto.v1beta1.RegisterRequest.prototype.setResourceName = function (value) {
+proto.v1beta1.RegisterRequest.prototype.setResourceName = function(value) {
   return jspb.Message.setProto3StringField(this, 3, value);
 };
+
 
 /**
  * optional DevicePluginOptions options = 4;
  * @return {?proto.v1beta1.DevicePluginOptions}
  */
-proto.v1beta1.RegisterRequest.prototype.getOptions = function () {
+proto.v1beta1.RegisterRequest.prototype.getOptions = function() {
   return /** @type{?proto.v1beta1.DevicePluginOptions} */ (
-    jspb.Message.getWrapperField(this, proto.v1beta1.DevicePluginOptions, 4)
-  );
+    jspb.Message.getWrapperField(this, proto.v1beta1.DevicePluginOptions, 4));
 };
+
 
 /**
  * @param {?proto.v1beta1.DevicePluginOptions|undefined} value
  * @return {!proto.v1beta1.RegisterRequest} returns this
- */
-proto.v1beta1.RegisterRequest.prototype.setOptions = function (value) {
+*/
+proto.v1beta1.RegisterRequest.prototype.setOptions = function(value) {
   return jspb.Message.setWrapperField(this, 4, value);
 };
+
 
 /**
  * Clears the message field making it undefined.
  * @return {!proto.v1beta1.RegisterRequest} returns this
  */
-proto.v1beta1.RegisterRequest.prototype.clearOptions = function () {
+proto.v1beta1.RegisterRequest.prototype.clearOptions = function() {
   return this.setOptions(undefined);
 };
+
 
 /**
  * Returns whether this field is set.
  * @return {boolean}
  */
-proto.v1beta1.RegisterRequest.prototype.hasOptions = function () {
+proto.v1beta1.RegisterRequest.prototype.hasOptions = function() {
   return jspb.Message.getField(this, 4) != null;
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.DevicePluginOptions.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.DevicePluginOptions.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.DevicePluginOptions.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.DevicePluginOptions.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.DevicePluginOptions} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.DevicePluginOptions.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    preStartRequired: jspb.Message.getBooleanFieldWithDefault(msg, 1, false),
+    getPreferredAllocationAvailable: jspb.Message.getBooleanFieldWithDefault(msg, 2, false)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.DevicePluginOptions} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.DevicePluginOptions.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        preStartRequired: jspb.Message.getBooleanFieldWithDefault(msg, 1, false),
-        getPreferredAllocationAvailable: jspb.Message.getBooleanFieldWithDefault(msg, 2, false),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.DevicePluginOptions}
  */
-proto.v1beta1.DevicePluginOptions.deserializeBinary = function (bytes) {
+proto.v1beta1.DevicePluginOptions.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.DevicePluginOptions();
+  var msg = new proto.v1beta1.DevicePluginOptions;
   return proto.v1beta1.DevicePluginOptions.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -830,38 +860,40 @@ proto.v1beta1.DevicePluginOptions.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.DevicePluginOptions}
  */
-proto.v1beta1.DevicePluginOptions.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.DevicePluginOptions.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {boolean} */ (reader.readBool());
-        msg.setPreStartRequired(value);
-        break;
-      case 2:
-        var value = /** @type {boolean} */ (reader.readBool());
-        msg.setGetPreferredAllocationAvailable(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {boolean} */ (reader.readBool());
+      msg.setPreStartRequired(value);
+      break;
+    case 2:
+      var value = /** @type {boolean} */ (reader.readBool());
+      msg.setGetPreferredAllocationAvailable(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.DevicePluginOptions.prototype.serializeBinary = function () {
+proto.v1beta1.DevicePluginOptions.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.DevicePluginOptions.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -870,49 +902,61 @@ proto.v1beta1.DevicePluginOptions.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.DevicePluginOptions.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.DevicePluginOptions.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getPreStartRequired();
   if (f) {
-    writer.writeBool(1, f);
+    writer.writeBool(
+      1,
+      f
+    );
   }
   f = message.getGetPreferredAllocationAvailable();
   if (f) {
-    writer.writeBool(2, f);
+    writer.writeBool(
+      2,
+      f
+    );
   }
 };
+
 
 /**
  * optional bool pre_start_required = 1;
  * @return {boolean}
  */
-proto.v1beta1.DevicePluginOptions.prototype.getPreStartRequired = function () {
+proto.v1beta1.DevicePluginOptions.prototype.getPreStartRequired = function() {
   return /** @type {boolean} */ (jspb.Message.getBooleanFieldWithDefault(this, 1, false));
 };
+
 
 /**
  * @param {boolean} value
  * @return {!proto.v1beta1.DevicePluginOptions} returns this
  */
-proto.v1beta1.DevicePluginOptions.prototype.setPreStartRequired = function (value) {
+proto.v1beta1.DevicePluginOptions.prototype.setPreStartRequired = function(value) {
   return jspb.Message.setProto3BooleanField(this, 1, value);
 };
+
 
 /**
  * optional bool get_preferred_allocation_available = 2;
  * @return {boolean}
  */
-proto.v1beta1.DevicePluginOptions.prototype.getGetPreferredAllocationAvailable = function () {
+proto.v1beta1.DevicePluginOptions.prototype.getGetPreferredAllocationAvailable = function() {
   return /** @type {boolean} */ (jspb.Message.getBooleanFieldWithDefault(this, 2, false));
 };
+
 
 /**
  * @param {boolean} value
  * @return {!proto.v1beta1.DevicePluginOptions} returns this
  */
-proto.v1beta1.DevicePluginOptions.prototype.setGetPreferredAllocationAvailable = function (value) {
+proto.v1beta1.DevicePluginOptions.prototype.setGetPreferredAllocationAvailable = function(value) {
   return jspb.Message.setProto3BooleanField(this, 2, value);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -921,55 +965,60 @@ proto.v1beta1.DevicePluginOptions.prototype.setGetPreferredAllocationAvailable =
  */
 proto.v1beta1.ListAndWatchResponse.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.ListAndWatchResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.ListAndWatchResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.ListAndWatchResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.ListAndWatchResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.ListAndWatchResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.ListAndWatchResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    devicesList: jspb.Message.toObjectList(msg.getDevicesList(),
+    proto.v1beta1.Device.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.ListAndWatchResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.ListAndWatchResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        devicesList: jspb.Message.toObjectList(msg.getDevicesList(), proto.v1beta1.Device.toObject, includeInstance),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.ListAndWatchResponse}
  */
-proto.v1beta1.ListAndWatchResponse.deserializeBinary = function (bytes) {
+proto.v1beta1.ListAndWatchResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.ListAndWatchResponse();
+  var msg = new proto.v1beta1.ListAndWatchResponse;
   return proto.v1beta1.ListAndWatchResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -978,35 +1027,37 @@ proto.v1beta1.ListAndWatchResponse.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.ListAndWatchResponse}
  */
-proto.v1beta1.ListAndWatchResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.ListAndWatchResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1beta1.Device();
-        reader.readMessage(value, proto.v1beta1.Device.deserializeBinaryFromReader);
-        msg.addDevices(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1beta1.Device;
+      reader.readMessage(value,proto.v1beta1.Device.deserializeBinaryFromReader);
+      msg.addDevices(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.ListAndWatchResponse.prototype.serializeBinary = function () {
+proto.v1beta1.ListAndWatchResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.ListAndWatchResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1015,100 +1066,113 @@ proto.v1beta1.ListAndWatchResponse.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.ListAndWatchResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.ListAndWatchResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getDevicesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1beta1.Device.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1beta1.Device.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated Device devices = 1;
  * @return {!Array<!proto.v1beta1.Device>}
  */
-proto.v1beta1.ListAndWatchResponse.prototype.getDevicesList = function () {
+proto.v1beta1.ListAndWatchResponse.prototype.getDevicesList = function() {
   return /** @type{!Array<!proto.v1beta1.Device>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.Device, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.Device, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.Device>} value
  * @return {!proto.v1beta1.ListAndWatchResponse} returns this
- */
-proto.v1beta1.ListAndWatchResponse.prototype.setDevicesList = function (value) {
+*/
+proto.v1beta1.ListAndWatchResponse.prototype.setDevicesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.Device=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.Device}
  */
-proto.v1beta1.ListAndWatchResponse.prototype.addDevices = function (opt_value, opt_index) {
+proto.v1beta1.ListAndWatchResponse.prototype.addDevices = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1beta1.Device, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ListAndWatchResponse} returns this
  */
-proto.v1beta1.ListAndWatchResponse.prototype.clearDevicesList = function () {
+proto.v1beta1.ListAndWatchResponse.prototype.clearDevicesList = function() {
   return this.setDevicesList([]);
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.Device.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.Device.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.Device.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.Device.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.Device} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.Device.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    id: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    health: jspb.Message.getFieldWithDefault(msg, 2, ""),
+    topology: (f = msg.getTopology()) && proto.v1beta1.TopologyInfo.toObject(includeInstance, f)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.Device} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.Device.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        id: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        health: jspb.Message.getFieldWithDefault(msg, 2, ''),
-        topology: (f = msg.getTopology()) && proto.v1beta1.TopologyInfo.toObject(includeInstance, f),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.Device}
  */
-proto.v1beta1.Device.deserializeBinary = function (bytes) {
+proto.v1beta1.Device.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.Device();
+  var msg = new proto.v1beta1.Device;
   return proto.v1beta1.Device.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -1117,43 +1181,45 @@ proto.v1beta1.Device.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.Device}
  */
-proto.v1beta1.Device.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.Device.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setId(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setHealth(value);
-        break;
-      case 3:
-        var value = new proto.v1beta1.TopologyInfo();
-        reader.readMessage(value, proto.v1beta1.TopologyInfo.deserializeBinaryFromReader);
-        msg.setTopology(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setId(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setHealth(value);
+      break;
+    case 3:
+      var value = new proto.v1beta1.TopologyInfo;
+      reader.readMessage(value,proto.v1beta1.TopologyInfo.deserializeBinaryFromReader);
+      msg.setTopology(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.Device.prototype.serializeBinary = function () {
+proto.v1beta1.Device.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.Device.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1162,85 +1228,106 @@ proto.v1beta1.Device.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.Device.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.Device.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getId();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getHealth();
   if (f.length > 0) {
-    writer.writeString(2, f);
+    writer.writeString(
+      2,
+      f
+    );
   }
   f = message.getTopology();
   if (f != null) {
-    writer.writeMessage(3, f, proto.v1beta1.TopologyInfo.serializeBinaryToWriter);
+    writer.writeMessage(
+      3,
+      f,
+      proto.v1beta1.TopologyInfo.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * optional string ID = 1;
  * @return {string}
  */
-proto.v1beta1.Device.prototype.getId = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1beta1.Device.prototype.getId = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.Device} returns this
  */
-proto.v1beta1.Device.prototype.setId = function (value) {
+proto.v1beta1.Device.prototype.setId = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * optional string health = 2;
  * @return {string}
  */
-proto.v1beta1.Device.prototype.getHealth = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ''));
+proto.v1beta1.Device.prototype.getHealth = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.Device} returns this
  */
-proto.v1beta1.Device.prototype.setHealth = function (value) {
+proto.v1beta1.Device.prototype.setHealth = function(value) {
   return jspb.Message.setProto3StringField(this, 2, value);
 };
+
 
 /**
  * optional TopologyInfo topology = 3;
  * @return {?proto.v1beta1.TopologyInfo}
  */
-proto.v1beta1.Device.prototype.getTopology = function () {
-  return /** @type{?proto.v1beta1.TopologyInfo} */ (jspb.Message.getWrapperField(this, proto.v1beta1.TopologyInfo, 3));
+proto.v1beta1.Device.prototype.getTopology = function() {
+  return /** @type{?proto.v1beta1.TopologyInfo} */ (
+    jspb.Message.getWrapperField(this, proto.v1beta1.TopologyInfo, 3));
 };
+
 
 /**
  * @param {?proto.v1beta1.TopologyInfo|undefined} value
  * @return {!proto.v1beta1.Device} returns this
- */
-proto.v1beta1.Device.prototype.setTopology = function (value) {
+*/
+proto.v1beta1.Device.prototype.setTopology = function(value) {
   return jspb.Message.setWrapperField(this, 3, value);
 };
+
 
 /**
  * Clears the message field making it undefined.
  * @return {!proto.v1beta1.Device} returns this
  */
-proto.v1beta1.Device.prototype.clearTopology = function () {
+proto.v1beta1.Device.prototype.clearTopology = function() {
   return this.setTopology(undefined);
 };
+
 
 /**
  * Returns whether this field is set.
  * @return {boolean}
  */
-proto.v1beta1.Device.prototype.hasTopology = function () {
+proto.v1beta1.Device.prototype.hasTopology = function() {
   return jspb.Message.getField(this, 3) != null;
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -1249,55 +1336,60 @@ proto.v1beta1.Device.prototype.hasTopology = function () {
  */
 proto.v1beta1.TopologyInfo.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.TopologyInfo.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.TopologyInfo.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.TopologyInfo.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.TopologyInfo.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.TopologyInfo} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.TopologyInfo.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    nodesList: jspb.Message.toObjectList(msg.getNodesList(),
+    proto.v1beta1.NUMANode.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.TopologyInfo} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.TopologyInfo.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        nodesList: jspb.Message.toObjectList(msg.getNodesList(), proto.v1beta1.NUMANode.toObject, includeInstance),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.TopologyInfo}
  */
-proto.v1beta1.TopologyInfo.deserializeBinary = function (bytes) {
+proto.v1beta1.TopologyInfo.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.TopologyInfo();
+  var msg = new proto.v1beta1.TopologyInfo;
   return proto.v1beta1.TopologyInfo.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -1306,35 +1398,37 @@ proto.v1beta1.TopologyInfo.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.TopologyInfo}
  */
-proto.v1beta1.TopologyInfo.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.TopologyInfo.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1beta1.NUMANode();
-        reader.readMessage(value, proto.v1beta1.NUMANode.deserializeBinaryFromReader);
-        msg.addNodes(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1beta1.NUMANode;
+      reader.readMessage(value,proto.v1beta1.NUMANode.deserializeBinaryFromReader);
+      msg.addNodes(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.TopologyInfo.prototype.serializeBinary = function () {
+proto.v1beta1.TopologyInfo.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.TopologyInfo.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1343,98 +1437,111 @@ proto.v1beta1.TopologyInfo.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.TopologyInfo.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.TopologyInfo.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getNodesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1beta1.NUMANode.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1beta1.NUMANode.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated NUMANode nodes = 1;
  * @return {!Array<!proto.v1beta1.NUMANode>}
  */
-proto.v1beta1.TopologyInfo.prototype.getNodesList = function () {
+proto.v1beta1.TopologyInfo.prototype.getNodesList = function() {
   return /** @type{!Array<!proto.v1beta1.NUMANode>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.NUMANode, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.NUMANode, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.NUMANode>} value
  * @return {!proto.v1beta1.TopologyInfo} returns this
- */
-proto.v1beta1.TopologyInfo.prototype.setNodesList = function (value) {
+*/
+proto.v1beta1.TopologyInfo.prototype.setNodesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.NUMANode=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.NUMANode}
  */
-proto.v1beta1.TopologyInfo.prototype.addNodes = function (opt_value, opt_index) {
+proto.v1beta1.TopologyInfo.prototype.addNodes = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1beta1.NUMANode, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.TopologyInfo} returns this
  */
-proto.v1beta1.TopologyInfo.prototype.clearNodesList = function () {
+proto.v1beta1.TopologyInfo.prototype.clearNodesList = function() {
   return this.setNodesList([]);
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.NUMANode.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.NUMANode.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.NUMANode.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.NUMANode.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.NUMANode} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.NUMANode.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    id: jspb.Message.getFieldWithDefault(msg, 1, 0)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.NUMANode} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.NUMANode.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        id: jspb.Message.getFieldWithDefault(msg, 1, 0),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.NUMANode}
  */
-proto.v1beta1.NUMANode.deserializeBinary = function (bytes) {
+proto.v1beta1.NUMANode.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.NUMANode();
+  var msg = new proto.v1beta1.NUMANode;
   return proto.v1beta1.NUMANode.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -1443,34 +1550,36 @@ proto.v1beta1.NUMANode.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.NUMANode}
  */
-proto.v1beta1.NUMANode.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.NUMANode.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {number} */ (reader.readInt64());
-        msg.setId(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {number} */ (reader.readInt64());
+      msg.setId(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.NUMANode.prototype.serializeBinary = function () {
+proto.v1beta1.NUMANode.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.NUMANode.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1479,29 +1588,36 @@ proto.v1beta1.NUMANode.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.NUMANode.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.NUMANode.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getId();
   if (f !== 0) {
-    writer.writeInt64(1, f);
+    writer.writeInt64(
+      1,
+      f
+    );
   }
 };
+
 
 /**
  * optional int64 ID = 1;
  * @return {number}
  */
-proto.v1beta1.NUMANode.prototype.getId = function () {
+proto.v1beta1.NUMANode.prototype.getId = function() {
   return /** @type {number} */ (jspb.Message.getFieldWithDefault(this, 1, 0));
 };
+
 
 /**
  * @param {number} value
  * @return {!proto.v1beta1.NUMANode} returns this
  */
-proto.v1beta1.NUMANode.prototype.setId = function (value) {
+proto.v1beta1.NUMANode.prototype.setId = function(value) {
   return jspb.Message.setProto3IntField(this, 1, value);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -1510,59 +1626,60 @@ proto.v1beta1.NUMANode.prototype.setId = function (value) {
  */
 proto.v1beta1.PreferredAllocationRequest.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.PreferredAllocationRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.PreferredAllocationRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.PreferredAllocationRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.PreferredAllocationRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.PreferredAllocationRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.PreferredAllocationRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    containerRequestsList: jspb.Message.toObjectList(msg.getContainerRequestsList(),
+    proto.v1beta1.ContainerPreferredAllocationRequest.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.PreferredAllocationRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.PreferredAllocationRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        containerRequestsList: jspb.Message.toObjectList(
-          msg.getContainerRequestsList(),
-          proto.v1beta1.ContainerPreferredAllocationRequest.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.PreferredAllocationRequest}
  */
-proto.v1beta1.PreferredAllocationRequest.deserializeBinary = function (bytes) {
+proto.v1beta1.PreferredAllocationRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.PreferredAllocationRequest();
+  var msg = new proto.v1beta1.PreferredAllocationRequest;
   return proto.v1beta1.PreferredAllocationRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -1571,35 +1688,37 @@ proto.v1beta1.PreferredAllocationRequest.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.PreferredAllocationRequest}
  */
-proto.v1beta1.PreferredAllocationRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.PreferredAllocationRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1beta1.ContainerPreferredAllocationRequest();
-        reader.readMessage(value, proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinaryFromReader);
-        msg.addContainerRequests(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1beta1.ContainerPreferredAllocationRequest;
+      reader.readMessage(value,proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinaryFromReader);
+      msg.addContainerRequests(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.PreferredAllocationRequest.prototype.serializeBinary = function () {
+proto.v1beta1.PreferredAllocationRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.PreferredAllocationRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1608,113 +1727,120 @@ proto.v1beta1.PreferredAllocationRequest.prototype.serializeBinary = function ()
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.PreferredAllocationRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.PreferredAllocationRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getContainerRequestsList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1beta1.ContainerPreferredAllocationRequest.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1beta1.ContainerPreferredAllocationRequest.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated ContainerPreferredAllocationRequest container_requests = 1;
  * @return {!Array<!proto.v1beta1.ContainerPreferredAllocationRequest>}
  */
-proto.v1beta1.PreferredAllocationRequest.prototype.getContainerRequestsList = function () {
+proto.v1beta1.PreferredAllocationRequest.prototype.getContainerRequestsList = function() {
   return /** @type{!Array<!proto.v1beta1.ContainerPreferredAllocationRequest>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerPreferredAllocationRequest, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerPreferredAllocationRequest, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.ContainerPreferredAllocationRequest>} value
  * @return {!proto.v1beta1.PreferredAllocationRequest} returns this
- */
-proto.v1beta1.PreferredAllocationRequest.prototype.setContainerRequestsList = function (value) {
+*/
+proto.v1beta1.PreferredAllocationRequest.prototype.setContainerRequestsList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.ContainerPreferredAllocationRequest=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest}
  */
-proto.v1beta1.PreferredAllocationRequest.prototype.addContainerRequests = function (opt_value, opt_index) {
-  return jspb.Message.addToRepeatedWrapperField(
-    this,
-    1,
-    opt_value,
-    proto.v1beta1.ContainerPreferredAllocationRequest,
-    opt_index,
-  );
+proto.v1beta1.PreferredAllocationRequest.prototype.addContainerRequests = function(opt_value, opt_index) {
+  return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1beta1.ContainerPreferredAllocationRequest, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.PreferredAllocationRequest} returns this
  */
-proto.v1beta1.PreferredAllocationRequest.prototype.clearContainerRequestsList = function () {
+proto.v1beta1.PreferredAllocationRequest.prototype.clearContainerRequestsList = function() {
   return this.setContainerRequestsList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
  * @private {!Array<number>}
  * @const
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.repeatedFields_ = [1, 2];
+proto.v1beta1.ContainerPreferredAllocationRequest.repeatedFields_ = [1,2];
+
+
 
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.ContainerPreferredAllocationRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.ContainerPreferredAllocationRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.ContainerPreferredAllocationRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.ContainerPreferredAllocationRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.ContainerPreferredAllocationRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    availableDeviceidsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f,
+    mustIncludeDeviceidsList: (f = jspb.Message.getRepeatedField(msg, 2)) == null ? undefined : f,
+    allocationSize: jspb.Message.getFieldWithDefault(msg, 3, 0)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.ContainerPreferredAllocationRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.ContainerPreferredAllocationRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        availableDeviceidsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f,
-        mustIncludeDeviceidsList: (f = jspb.Message.getRepeatedField(msg, 2)) == null ? undefined : f,
-        allocationSize: jspb.Message.getFieldWithDefault(msg, 3, 0),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest}
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinary = function (bytes) {
+proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.ContainerPreferredAllocationRequest();
+  var msg = new proto.v1beta1.ContainerPreferredAllocationRequest;
   return proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -1723,42 +1849,44 @@ proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinary = function (
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest}
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.ContainerPreferredAllocationRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.addAvailableDeviceids(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.addMustIncludeDeviceids(value);
-        break;
-      case 3:
-        var value = /** @type {number} */ (reader.readInt32());
-        msg.setAllocationSize(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.addAvailableDeviceids(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.addMustIncludeDeviceids(value);
+      break;
+    case 3:
+      var value = /** @type {number} */ (reader.readInt32());
+      msg.setAllocationSize(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.serializeBinary = function () {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.ContainerPreferredAllocationRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1767,103 +1895,124 @@ proto.v1beta1.ContainerPreferredAllocationRequest.prototype.serializeBinary = fu
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.ContainerPreferredAllocationRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getAvailableDeviceidsList();
   if (f.length > 0) {
-    writer.writeRepeatedString(1, f);
+    writer.writeRepeatedString(
+      1,
+      f
+    );
   }
   f = message.getMustIncludeDeviceidsList();
   if (f.length > 0) {
-    writer.writeRepeatedString(2, f);
+    writer.writeRepeatedString(
+      2,
+      f
+    );
   }
   f = message.getAllocationSize();
   if (f !== 0) {
-    writer.writeInt32(3, f);
+    writer.writeInt32(
+      3,
+      f
+    );
   }
 };
+
 
 /**
  * repeated string available_deviceIDs = 1;
  * @return {!Array<string>}
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.getAvailableDeviceidsList = function () {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.getAvailableDeviceidsList = function() {
   return /** @type {!Array<string>} */ (jspb.Message.getRepeatedField(this, 1));
 };
+
 
 /**
  * @param {!Array<string>} value
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setAvailableDeviceidsList = function (value) {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setAvailableDeviceidsList = function(value) {
   return jspb.Message.setField(this, 1, value || []);
 };
+
 
 /**
  * @param {string} value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.addAvailableDeviceids = function (value, opt_index) {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.addAvailableDeviceids = function(value, opt_index) {
   return jspb.Message.addToRepeatedField(this, 1, value, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.clearAvailableDeviceidsList = function () {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.clearAvailableDeviceidsList = function() {
   return this.setAvailableDeviceidsList([]);
 };
+
 
 /**
  * repeated string must_include_deviceIDs = 2;
  * @return {!Array<string>}
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.getMustIncludeDeviceidsList = function () {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.getMustIncludeDeviceidsList = function() {
   return /** @type {!Array<string>} */ (jspb.Message.getRepeatedField(this, 2));
 };
+
 
 /**
  * @param {!Array<string>} value
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setMustIncludeDeviceidsList = function (value) {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setMustIncludeDeviceidsList = function(value) {
   return jspb.Message.setField(this, 2, value || []);
 };
+
 
 /**
  * @param {string} value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.addMustIncludeDeviceids = function (value, opt_index) {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.addMustIncludeDeviceids = function(value, opt_index) {
   return jspb.Message.addToRepeatedField(this, 2, value, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.clearMustIncludeDeviceidsList = function () {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.clearMustIncludeDeviceidsList = function() {
   return this.setMustIncludeDeviceidsList([]);
 };
+
 
 /**
  * optional int32 allocation_size = 3;
  * @return {number}
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.getAllocationSize = function () {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.getAllocationSize = function() {
   return /** @type {number} */ (jspb.Message.getFieldWithDefault(this, 3, 0));
 };
+
 
 /**
  * @param {number} value
  * @return {!proto.v1beta1.ContainerPreferredAllocationRequest} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setAllocationSize = function (value) {
+proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setAllocationSize = function(value) {
   return jspb.Message.setProto3IntField(this, 3, value);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -1872,59 +2021,60 @@ proto.v1beta1.ContainerPreferredAllocationRequest.prototype.setAllocationSize = 
  */
 proto.v1beta1.PreferredAllocationResponse.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.PreferredAllocationResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.PreferredAllocationResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.PreferredAllocationResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.PreferredAllocationResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.PreferredAllocationResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.PreferredAllocationResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    containerResponsesList: jspb.Message.toObjectList(msg.getContainerResponsesList(),
+    proto.v1beta1.ContainerPreferredAllocationResponse.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.PreferredAllocationResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.PreferredAllocationResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        containerResponsesList: jspb.Message.toObjectList(
-          msg.getContainerResponsesList(),
-          proto.v1beta1.ContainerPreferredAllocationResponse.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.PreferredAllocationResponse}
  */
-proto.v1beta1.PreferredAllocationResponse.deserializeBinary = function (bytes) {
+proto.v1beta1.PreferredAllocationResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.PreferredAllocationResponse();
+  var msg = new proto.v1beta1.PreferredAllocationResponse;
   return proto.v1beta1.PreferredAllocationResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -1933,35 +2083,37 @@ proto.v1beta1.PreferredAllocationResponse.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.PreferredAllocationResponse}
  */
-proto.v1beta1.PreferredAllocationResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.PreferredAllocationResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1beta1.ContainerPreferredAllocationResponse();
-        reader.readMessage(value, proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinaryFromReader);
-        msg.addContainerResponses(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1beta1.ContainerPreferredAllocationResponse;
+      reader.readMessage(value,proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinaryFromReader);
+      msg.addContainerResponses(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.PreferredAllocationResponse.prototype.serializeBinary = function () {
+proto.v1beta1.PreferredAllocationResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.PreferredAllocationResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -1970,54 +2122,57 @@ proto.v1beta1.PreferredAllocationResponse.prototype.serializeBinary = function (
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.PreferredAllocationResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.PreferredAllocationResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getContainerResponsesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1beta1.ContainerPreferredAllocationResponse.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1beta1.ContainerPreferredAllocationResponse.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated ContainerPreferredAllocationResponse container_responses = 1;
  * @return {!Array<!proto.v1beta1.ContainerPreferredAllocationResponse>}
  */
-proto.v1beta1.PreferredAllocationResponse.prototype.getContainerResponsesList = function () {
+proto.v1beta1.PreferredAllocationResponse.prototype.getContainerResponsesList = function() {
   return /** @type{!Array<!proto.v1beta1.ContainerPreferredAllocationResponse>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerPreferredAllocationResponse, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerPreferredAllocationResponse, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.ContainerPreferredAllocationResponse>} value
  * @return {!proto.v1beta1.PreferredAllocationResponse} returns this
- */
-proto.v1beta1.PreferredAllocationResponse.prototype.setContainerResponsesList = function (value) {
+*/
+proto.v1beta1.PreferredAllocationResponse.prototype.setContainerResponsesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.ContainerPreferredAllocationResponse=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerPreferredAllocationResponse}
  */
-proto.v1beta1.PreferredAllocationResponse.prototype.addContainerResponses = function (opt_value, opt_index) {
-  return jspb.Message.addToRepeatedWrapperField(
-    this,
-    1,
-    opt_value,
-    proto.v1beta1.ContainerPreferredAllocationResponse,
-    opt_index,
-  );
+proto.v1beta1.PreferredAllocationResponse.prototype.addContainerResponses = function(opt_value, opt_index) {
+  return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1beta1.ContainerPreferredAllocationResponse, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.PreferredAllocationResponse} returns this
  */
-proto.v1beta1.PreferredAllocationResponse.prototype.clearContainerResponsesList = function () {
+proto.v1beta1.PreferredAllocationResponse.prototype.clearContainerResponsesList = function() {
   return this.setContainerResponsesList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -2026,55 +2181,59 @@ proto.v1beta1.PreferredAllocationResponse.prototype.clearContainerResponsesList 
  */
 proto.v1beta1.ContainerPreferredAllocationResponse.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.ContainerPreferredAllocationResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.ContainerPreferredAllocationResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.ContainerPreferredAllocationResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.ContainerPreferredAllocationResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.ContainerPreferredAllocationResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.ContainerPreferredAllocationResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    deviceidsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.ContainerPreferredAllocationResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.ContainerPreferredAllocationResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        deviceidsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f,
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.ContainerPreferredAllocationResponse}
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinary = function (bytes) {
+proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.ContainerPreferredAllocationResponse();
+  var msg = new proto.v1beta1.ContainerPreferredAllocationResponse;
   return proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -2083,34 +2242,36 @@ proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinary = function 
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.ContainerPreferredAllocationResponse}
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.ContainerPreferredAllocationResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.addDeviceids(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.addDeviceids(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.prototype.serializeBinary = function () {
+proto.v1beta1.ContainerPreferredAllocationResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.ContainerPreferredAllocationResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -2119,46 +2280,55 @@ proto.v1beta1.ContainerPreferredAllocationResponse.prototype.serializeBinary = f
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.ContainerPreferredAllocationResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getDeviceidsList();
   if (f.length > 0) {
-    writer.writeRepeatedString(1, f);
+    writer.writeRepeatedString(
+      1,
+      f
+    );
   }
 };
+
 
 /**
  * repeated string deviceIDs = 1;
  * @return {!Array<string>}
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.prototype.getDeviceidsList = function () {
+proto.v1beta1.ContainerPreferredAllocationResponse.prototype.getDeviceidsList = function() {
   return /** @type {!Array<string>} */ (jspb.Message.getRepeatedField(this, 1));
 };
+
 
 /**
  * @param {!Array<string>} value
  * @return {!proto.v1beta1.ContainerPreferredAllocationResponse} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.prototype.setDeviceidsList = function (value) {
+proto.v1beta1.ContainerPreferredAllocationResponse.prototype.setDeviceidsList = function(value) {
   return jspb.Message.setField(this, 1, value || []);
 };
+
 
 /**
  * @param {string} value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerPreferredAllocationResponse} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.prototype.addDeviceids = function (value, opt_index) {
+proto.v1beta1.ContainerPreferredAllocationResponse.prototype.addDeviceids = function(value, opt_index) {
   return jspb.Message.addToRepeatedField(this, 1, value, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerPreferredAllocationResponse} returns this
  */
-proto.v1beta1.ContainerPreferredAllocationResponse.prototype.clearDeviceidsList = function () {
+proto.v1beta1.ContainerPreferredAllocationResponse.prototype.clearDeviceidsList = function() {
   return this.setDeviceidsList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -2167,59 +2337,60 @@ proto.v1beta1.ContainerPreferredAllocationResponse.prototype.clearDeviceidsList 
  */
 proto.v1beta1.AllocateRequest.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.AllocateRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.AllocateRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.AllocateRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.AllocateRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.AllocateRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.AllocateRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    containerRequestsList: jspb.Message.toObjectList(msg.getContainerRequestsList(),
+    proto.v1beta1.ContainerAllocateRequest.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.AllocateRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.AllocateRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        containerRequestsList: jspb.Message.toObjectList(
-          msg.getContainerRequestsList(),
-          proto.v1beta1.ContainerAllocateRequest.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.AllocateRequest}
  */
-proto.v1beta1.AllocateRequest.deserializeBinary = function (bytes) {
+proto.v1beta1.AllocateRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.AllocateRequest();
+  var msg = new proto.v1beta1.AllocateRequest;
   return proto.v1beta1.AllocateRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -2228,35 +2399,37 @@ proto.v1beta1.AllocateRequest.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.AllocateRequest}
  */
-proto.v1beta1.AllocateRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.AllocateRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1beta1.ContainerAllocateRequest();
-        reader.readMessage(value, proto.v1beta1.ContainerAllocateRequest.deserializeBinaryFromReader);
-        msg.addContainerRequests(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1beta1.ContainerAllocateRequest;
+      reader.readMessage(value,proto.v1beta1.ContainerAllocateRequest.deserializeBinaryFromReader);
+      msg.addContainerRequests(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.AllocateRequest.prototype.serializeBinary = function () {
+proto.v1beta1.AllocateRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.AllocateRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -2265,48 +2438,57 @@ proto.v1beta1.AllocateRequest.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.AllocateRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.AllocateRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getContainerRequestsList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1beta1.ContainerAllocateRequest.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1beta1.ContainerAllocateRequest.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated ContainerAllocateRequest container_requests = 1;
  * @return {!Array<!proto.v1beta1.ContainerAllocateRequest>}
  */
-proto.v1beta1.AllocateRequest.prototype.getContainerRequestsList = function () {
+proto.v1beta1.AllocateRequest.prototype.getContainerRequestsList = function() {
   return /** @type{!Array<!proto.v1beta1.ContainerAllocateRequest>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerAllocateRequest, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerAllocateRequest, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.ContainerAllocateRequest>} value
  * @return {!proto.v1beta1.AllocateRequest} returns this
- */
-proto.v1beta1.AllocateRequest.prototype.setContainerRequestsList = function (value) {
+*/
+proto.v1beta1.AllocateRequest.prototype.setContainerRequestsList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.ContainerAllocateRequest=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerAllocateRequest}
  */
-proto.v1beta1.AllocateRequest.prototype.addContainerRequests = function (opt_value, opt_index) {
+proto.v1beta1.AllocateRequest.prototype.addContainerRequests = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1beta1.ContainerAllocateRequest, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.AllocateRequest} returns this
  */
-proto.v1beta1.AllocateRequest.prototype.clearContainerRequestsList = function () {
+proto.v1beta1.AllocateRequest.prototype.clearContainerRequestsList = function() {
   return this.setContainerRequestsList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -2315,55 +2497,59 @@ proto.v1beta1.AllocateRequest.prototype.clearContainerRequestsList = function ()
  */
 proto.v1beta1.ContainerAllocateRequest.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.ContainerAllocateRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.ContainerAllocateRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.ContainerAllocateRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.ContainerAllocateRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.ContainerAllocateRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.ContainerAllocateRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    devicesIdsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.ContainerAllocateRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.ContainerAllocateRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        devicesIdsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f,
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.ContainerAllocateRequest}
  */
-proto.v1beta1.ContainerAllocateRequest.deserializeBinary = function (bytes) {
+proto.v1beta1.ContainerAllocateRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.ContainerAllocateRequest();
+  var msg = new proto.v1beta1.ContainerAllocateRequest;
   return proto.v1beta1.ContainerAllocateRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -2372,34 +2558,36 @@ proto.v1beta1.ContainerAllocateRequest.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.ContainerAllocateRequest}
  */
-proto.v1beta1.ContainerAllocateRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.ContainerAllocateRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.addDevicesIds(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.addDevicesIds(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.ContainerAllocateRequest.prototype.serializeBinary = function () {
+proto.v1beta1.ContainerAllocateRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.ContainerAllocateRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -2408,46 +2596,55 @@ proto.v1beta1.ContainerAllocateRequest.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.ContainerAllocateRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.ContainerAllocateRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getDevicesIdsList();
   if (f.length > 0) {
-    writer.writeRepeatedString(1, f);
+    writer.writeRepeatedString(
+      1,
+      f
+    );
   }
 };
+
 
 /**
  * repeated string devices_ids = 1;
  * @return {!Array<string>}
  */
-proto.v1beta1.ContainerAllocateRequest.prototype.getDevicesIdsList = function () {
+proto.v1beta1.ContainerAllocateRequest.prototype.getDevicesIdsList = function() {
   return /** @type {!Array<string>} */ (jspb.Message.getRepeatedField(this, 1));
 };
+
 
 /**
  * @param {!Array<string>} value
  * @return {!proto.v1beta1.ContainerAllocateRequest} returns this
  */
-proto.v1beta1.ContainerAllocateRequest.prototype.setDevicesIdsList = function (value) {
+proto.v1beta1.ContainerAllocateRequest.prototype.setDevicesIdsList = function(value) {
   return jspb.Message.setField(this, 1, value || []);
 };
+
 
 /**
  * @param {string} value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerAllocateRequest} returns this
  */
-proto.v1beta1.ContainerAllocateRequest.prototype.addDevicesIds = function (value, opt_index) {
+proto.v1beta1.ContainerAllocateRequest.prototype.addDevicesIds = function(value, opt_index) {
   return jspb.Message.addToRepeatedField(this, 1, value, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerAllocateRequest} returns this
  */
-proto.v1beta1.ContainerAllocateRequest.prototype.clearDevicesIdsList = function () {
+proto.v1beta1.ContainerAllocateRequest.prototype.clearDevicesIdsList = function() {
   return this.setDevicesIdsList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -2456,59 +2653,60 @@ proto.v1beta1.ContainerAllocateRequest.prototype.clearDevicesIdsList = function 
  */
 proto.v1beta1.AllocateResponse.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.AllocateResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.AllocateResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.AllocateResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.AllocateResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.AllocateResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.AllocateResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    containerResponsesList: jspb.Message.toObjectList(msg.getContainerResponsesList(),
+    proto.v1beta1.ContainerAllocateResponse.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.AllocateResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.AllocateResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        containerResponsesList: jspb.Message.toObjectList(
-          msg.getContainerResponsesList(),
-          proto.v1beta1.ContainerAllocateResponse.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.AllocateResponse}
  */
-proto.v1beta1.AllocateResponse.deserializeBinary = function (bytes) {
+proto.v1beta1.AllocateResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.AllocateResponse();
+  var msg = new proto.v1beta1.AllocateResponse;
   return proto.v1beta1.AllocateResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -2517,35 +2715,37 @@ proto.v1beta1.AllocateResponse.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.AllocateResponse}
  */
-proto.v1beta1.AllocateResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.AllocateResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1beta1.ContainerAllocateResponse();
-        reader.readMessage(value, proto.v1beta1.ContainerAllocateResponse.deserializeBinaryFromReader);
-        msg.addContainerResponses(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1beta1.ContainerAllocateResponse;
+      reader.readMessage(value,proto.v1beta1.ContainerAllocateResponse.deserializeBinaryFromReader);
+      msg.addContainerResponses(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.AllocateResponse.prototype.serializeBinary = function () {
+proto.v1beta1.AllocateResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.AllocateResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -2554,117 +2754,125 @@ proto.v1beta1.AllocateResponse.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.AllocateResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.AllocateResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getContainerResponsesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated ContainerAllocateResponse container_responses = 1;
  * @return {!Array<!proto.v1beta1.ContainerAllocateResponse>}
  */
-proto.v1beta1.AllocateResponse.prototype.getContainerResponsesList = function () {
+proto.v1beta1.AllocateResponse.prototype.getContainerResponsesList = function() {
   return /** @type{!Array<!proto.v1beta1.ContainerAllocateResponse>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerAllocateResponse, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.ContainerAllocateResponse, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.ContainerAllocateResponse>} value
  * @return {!proto.v1beta1.AllocateResponse} returns this
- */
-proto.v1beta1.AllocateResponse.prototype.setContainerResponsesList = function (value) {
+*/
+proto.v1beta1.AllocateResponse.prototype.setContainerResponsesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.ContainerAllocateResponse=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.ContainerAllocateResponse}
  */
-proto.v1beta1.AllocateResponse.prototype.addContainerResponses = function (opt_value, opt_index) {
+proto.v1beta1.AllocateResponse.prototype.addContainerResponses = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1beta1.ContainerAllocateResponse, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.AllocateResponse} returns this
  */
-proto.v1beta1.AllocateResponse.prototype.clearContainerResponsesList = function () {
+proto.v1beta1.AllocateResponse.prototype.clearContainerResponsesList = function() {
   return this.setContainerResponsesList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
  * @private {!Array<number>}
  * @const
  */
-proto.v1beta1.ContainerAllocateResponse.repeatedFields_ = [2, 3, 5];
+proto.v1beta1.ContainerAllocateResponse.repeatedFields_ = [2,3,5];
+
+
 
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.ContainerAllocateResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.ContainerAllocateResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.ContainerAllocateResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.ContainerAllocateResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.ContainerAllocateResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.ContainerAllocateResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    envsMap: (f = msg.getEnvsMap()) ? f.toObject(includeInstance, undefined) : [],
+    mountsList: jspb.Message.toObjectList(msg.getMountsList(),
+    proto.v1beta1.Mount.toObject, includeInstance),
+    devicesList: jspb.Message.toObjectList(msg.getDevicesList(),
+    proto.v1beta1.DeviceSpec.toObject, includeInstance),
+    annotationsMap: (f = msg.getAnnotationsMap()) ? f.toObject(includeInstance, undefined) : [],
+    cdiDevicesList: jspb.Message.toObjectList(msg.getCdiDevicesList(),
+    proto.v1beta1.CDIDevice.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.ContainerAllocateResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.ContainerAllocateResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        envsMap: (f = msg.getEnvsMap()) ? f.toObject(includeInstance, undefined) : [],
-        mountsList: jspb.Message.toObjectList(msg.getMountsList(), proto.v1beta1.Mount.toObject, includeInstance),
-        devicesList: jspb.Message.toObjectList(
-          msg.getDevicesList(),
-          proto.v1beta1.DeviceSpec.toObject,
-          includeInstance,
-        ),
-        annotationsMap: (f = msg.getAnnotationsMap()) ? f.toObject(includeInstance, undefined) : [],
-        cdiDevicesList: jspb.Message.toObjectList(
-          msg.getCdiDevicesList(),
-          proto.v1beta1.CDIDevice.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.ContainerAllocateResponse}
  */
-proto.v1beta1.ContainerAllocateResponse.deserializeBinary = function (bytes) {
+proto.v1beta1.ContainerAllocateResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.ContainerAllocateResponse();
+  var msg = new proto.v1beta1.ContainerAllocateResponse;
   return proto.v1beta1.ContainerAllocateResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -2673,73 +2881,59 @@ proto.v1beta1.ContainerAllocateResponse.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.ContainerAllocateResponse}
  */
-proto.v1beta1.ContainerAllocateResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.ContainerAllocateResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = msg.getEnvsMap();
-        reader.readMessage(value, function (message, reader) {
-          jspb.Map.deserializeBinary(
-            message,
-            reader,
-            jspb.BinaryReader.prototype.readString,
-            jspb.BinaryReader.prototype.readString,
-            null,
-            '',
-            '',
-          );
-        });
-        break;
-      case 2:
-        var value = new proto.v1beta1.Mount();
-        reader.readMessage(value, proto.v1beta1.Mount.deserializeBinaryFromReader);
-        msg.addMounts(value);
-        break;
-      case 3:
-        var value = new proto.v1beta1.DeviceSpec();
-        reader.readMessage(value, proto.v1beta1.DeviceSpec.deserializeBinaryFromReader);
-        msg.addDevices(value);
-        break;
-      case 4:
-        var value = msg.getAnnotationsMap();
-        reader.readMessage(value, function (message, reader) {
-          jspb.Map.deserializeBinary(
-            message,
-            reader,
-            jspb.BinaryReader.prototype.readString,
-            jspb.BinaryReader.prototype.readString,
-            null,
-            '',
-            '',
-          );
-        });
-        break;
-      case 5:
-        var value = new proto.v1beta1.CDIDevice();
-        reader.readMessage(value, proto.v1beta1.CDIDevice.deserializeBinaryFromReader);
-        msg.addCdiDevices(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = msg.getEnvsMap();
+      reader.readMessage(value, function(message, reader) {
+        jspb.Map.deserializeBinary(message, reader, jspb.BinaryReader.prototype.readString, jspb.BinaryReader.prototype.readString, null, "", "");
+         });
+      break;
+    case 2:
+      var value = new proto.v1beta1.Mount;
+      reader.readMessage(value,proto.v1beta1.Mount.deserializeBinaryFromReader);
+      msg.addMounts(value);
+      break;
+    case 3:
+      var value = new proto.v1beta1.DeviceSpec;
+      reader.readMessage(value,proto.v1beta1.DeviceSpec.deserializeBinaryFromReader);
+      msg.addDevices(value);
+      break;
+    case 4:
+      var value = msg.getAnnotationsMap();
+      reader.readMessage(value, function(message, reader) {
+        jspb.Map.deserializeBinary(message, reader, jspb.BinaryReader.prototype.readString, jspb.BinaryReader.prototype.readString, null, "", "");
+         });
+      break;
+    case 5:
+      var value = new proto.v1beta1.CDIDevice;
+      reader.readMessage(value,proto.v1beta1.CDIDevice.deserializeBinaryFromReader);
+      msg.addCdiDevices(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.serializeBinary = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -2748,7 +2942,7 @@ proto.v1beta1.ContainerAllocateResponse.prototype.serializeBinary = function () 
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getEnvsMap(true);
   if (f && f.getLength() > 0) {
@@ -2756,11 +2950,19 @@ proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter = function (mess
   }
   f = message.getMountsList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(2, f, proto.v1beta1.Mount.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      2,
+      f,
+      proto.v1beta1.Mount.serializeBinaryToWriter
+    );
   }
   f = message.getDevicesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(3, f, proto.v1beta1.DeviceSpec.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      3,
+      f,
+      proto.v1beta1.DeviceSpec.serializeBinaryToWriter
+    );
   }
   f = message.getAnnotationsMap(true);
   if (f && f.getLength() > 0) {
@@ -2768,9 +2970,14 @@ proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter = function (mess
   }
   f = message.getCdiDevicesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(5, f, proto.v1beta1.CDIDevice.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      5,
+      f,
+      proto.v1beta1.CDIDevice.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * map<string, string> envs = 1;
@@ -2778,88 +2985,97 @@ proto.v1beta1.ContainerAllocateResponse.serializeBinaryToWriter = function (mess
  * empty, instead returning `undefined`
  * @return {!jspb.Map<string,string>}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.getEnvsMap = function (opt_noLazyCreate) {
-  return /** @type {!jspb.Map<string,string>} */ (jspb.Message.getMapField(this, 1, opt_noLazyCreate, null));
+proto.v1beta1.ContainerAllocateResponse.prototype.getEnvsMap = function(opt_noLazyCreate) {
+  return /** @type {!jspb.Map<string,string>} */ (
+      jspb.Message.getMapField(this, 1, opt_noLazyCreate,
+      null));
 };
+
 
 /**
  * Clears values from the map. The map will be non-null.
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.clearEnvsMap = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.clearEnvsMap = function() {
   this.getEnvsMap().clear();
-  return this;
-};
+  return this;};
+
 
 /**
  * repeated Mount mounts = 2;
  * @return {!Array<!proto.v1beta1.Mount>}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.getMountsList = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.getMountsList = function() {
   return /** @type{!Array<!proto.v1beta1.Mount>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.Mount, 2)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.Mount, 2));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.Mount>} value
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
- */
-proto.v1beta1.ContainerAllocateResponse.prototype.setMountsList = function (value) {
+*/
+proto.v1beta1.ContainerAllocateResponse.prototype.setMountsList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 2, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.Mount=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.Mount}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.addMounts = function (opt_value, opt_index) {
+proto.v1beta1.ContainerAllocateResponse.prototype.addMounts = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 2, opt_value, proto.v1beta1.Mount, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.clearMountsList = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.clearMountsList = function() {
   return this.setMountsList([]);
 };
+
 
 /**
  * repeated DeviceSpec devices = 3;
  * @return {!Array<!proto.v1beta1.DeviceSpec>}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.getDevicesList = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.getDevicesList = function() {
   return /** @type{!Array<!proto.v1beta1.DeviceSpec>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.DeviceSpec, 3)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.DeviceSpec, 3));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.DeviceSpec>} value
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
- */
-proto.v1beta1.ContainerAllocateResponse.prototype.setDevicesList = function (value) {
+*/
+proto.v1beta1.ContainerAllocateResponse.prototype.setDevicesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 3, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.DeviceSpec=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.DeviceSpec}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.addDevices = function (opt_value, opt_index) {
+proto.v1beta1.ContainerAllocateResponse.prototype.addDevices = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 3, opt_value, proto.v1beta1.DeviceSpec, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.clearDevicesList = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.clearDevicesList = function() {
   return this.setDevicesList([]);
 };
+
 
 /**
  * map<string, string> annotations = 4;
@@ -2867,105 +3083,116 @@ proto.v1beta1.ContainerAllocateResponse.prototype.clearDevicesList = function ()
  * empty, instead returning `undefined`
  * @return {!jspb.Map<string,string>}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.getAnnotationsMap = function (opt_noLazyCreate) {
-  return /** @type {!jspb.Map<string,string>} */ (jspb.Message.getMapField(this, 4, opt_noLazyCreate, null));
+proto.v1beta1.ContainerAllocateResponse.prototype.getAnnotationsMap = function(opt_noLazyCreate) {
+  return /** @type {!jspb.Map<string,string>} */ (
+      jspb.Message.getMapField(this, 4, opt_noLazyCreate,
+      null));
 };
+
 
 /**
  * Clears values from the map. The map will be non-null.
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.clearAnnotationsMap = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.clearAnnotationsMap = function() {
   this.getAnnotationsMap().clear();
-  return this;
-};
+  return this;};
+
 
 /**
  * repeated CDIDevice cdi_devices = 5;
  * @return {!Array<!proto.v1beta1.CDIDevice>}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.getCdiDevicesList = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.getCdiDevicesList = function() {
   return /** @type{!Array<!proto.v1beta1.CDIDevice>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.CDIDevice, 5)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1beta1.CDIDevice, 5));
 };
+
 
 /**
  * @param {!Array<!proto.v1beta1.CDIDevice>} value
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
- */
-proto.v1beta1.ContainerAllocateResponse.prototype.setCdiDevicesList = function (value) {
+*/
+proto.v1beta1.ContainerAllocateResponse.prototype.setCdiDevicesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 5, value);
 };
+
 
 /**
  * @param {!proto.v1beta1.CDIDevice=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.CDIDevice}
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.addCdiDevices = function (opt_value, opt_index) {
+proto.v1beta1.ContainerAllocateResponse.prototype.addCdiDevices = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 5, opt_value, proto.v1beta1.CDIDevice, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.ContainerAllocateResponse} returns this
  */
-proto.v1beta1.ContainerAllocateResponse.prototype.clearCdiDevicesList = function () {
+proto.v1beta1.ContainerAllocateResponse.prototype.clearCdiDevicesList = function() {
   return this.setCdiDevicesList([]);
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.Mount.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.Mount.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.Mount.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.Mount.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.Mount} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.Mount.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    containerPath: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    hostPath: jspb.Message.getFieldWithDefault(msg, 2, ""),
+    readOnly: jspb.Message.getBooleanFieldWithDefault(msg, 3, false)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.Mount} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.Mount.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        containerPath: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        hostPath: jspb.Message.getFieldWithDefault(msg, 2, ''),
-        readOnly: jspb.Message.getBooleanFieldWithDefault(msg, 3, false),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.Mount}
  */
-proto.v1beta1.Mount.deserializeBinary = function (bytes) {
+proto.v1beta1.Mount.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.Mount();
+  var msg = new proto.v1beta1.Mount;
   return proto.v1beta1.Mount.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -2974,42 +3201,44 @@ proto.v1beta1.Mount.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.Mount}
  */
-proto.v1beta1.Mount.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.Mount.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setContainerPath(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setHostPath(value);
-        break;
-      case 3:
-        var value = /** @type {boolean} */ (reader.readBool());
-        msg.setReadOnly(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setContainerPath(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setHostPath(value);
+      break;
+    case 3:
+      var value = /** @type {boolean} */ (reader.readBool());
+      msg.setReadOnly(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.Mount.prototype.serializeBinary = function () {
+proto.v1beta1.Mount.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.Mount.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -3018,121 +3247,142 @@ proto.v1beta1.Mount.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.Mount.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.Mount.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getContainerPath();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getHostPath();
   if (f.length > 0) {
-    writer.writeString(2, f);
+    writer.writeString(
+      2,
+      f
+    );
   }
   f = message.getReadOnly();
   if (f) {
-    writer.writeBool(3, f);
+    writer.writeBool(
+      3,
+      f
+    );
   }
 };
+
 
 /**
  * optional string container_path = 1;
  * @return {string}
  */
-proto.v1beta1.Mount.prototype.getContainerPath = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1beta1.Mount.prototype.getContainerPath = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.Mount} returns this
  */
-proto.v1beta1.Mount.prototype.setContainerPath = function (value) {
+proto.v1beta1.Mount.prototype.setContainerPath = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * optional string host_path = 2;
  * @return {string}
  */
-proto.v1beta1.Mount.prototype.getHostPath = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ''));
+proto.v1beta1.Mount.prototype.getHostPath = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.Mount} returns this
  */
-proto.v1beta1.Mount.prototype.setHostPath = function (value) {
+proto.v1beta1.Mount.prototype.setHostPath = function(value) {
   return jspb.Message.setProto3StringField(this, 2, value);
 };
+
 
 /**
  * optional bool read_only = 3;
  * @return {boolean}
  */
-proto.v1beta1.Mount.prototype.getReadOnly = function () {
+proto.v1beta1.Mount.prototype.getReadOnly = function() {
   return /** @type {boolean} */ (jspb.Message.getBooleanFieldWithDefault(this, 3, false));
 };
+
 
 /**
  * @param {boolean} value
  * @return {!proto.v1beta1.Mount} returns this
  */
-proto.v1beta1.Mount.prototype.setReadOnly = function (value) {
+proto.v1beta1.Mount.prototype.setReadOnly = function(value) {
   return jspb.Message.setProto3BooleanField(this, 3, value);
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.DeviceSpec.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.DeviceSpec.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.DeviceSpec.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.DeviceSpec.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.DeviceSpec} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.DeviceSpec.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    containerPath: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    hostPath: jspb.Message.getFieldWithDefault(msg, 2, ""),
+    permissions: jspb.Message.getFieldWithDefault(msg, 3, "")
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.DeviceSpec} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.DeviceSpec.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        containerPath: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        hostPath: jspb.Message.getFieldWithDefault(msg, 2, ''),
-        permissions: jspb.Message.getFieldWithDefault(msg, 3, ''),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.DeviceSpec}
  */
-proto.v1beta1.DeviceSpec.deserializeBinary = function (bytes) {
+proto.v1beta1.DeviceSpec.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.DeviceSpec();
+  var msg = new proto.v1beta1.DeviceSpec;
   return proto.v1beta1.DeviceSpec.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -3141,42 +3391,44 @@ proto.v1beta1.DeviceSpec.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.DeviceSpec}
  */
-proto.v1beta1.DeviceSpec.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.DeviceSpec.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setContainerPath(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setHostPath(value);
-        break;
-      case 3:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setPermissions(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setContainerPath(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setHostPath(value);
+      break;
+    case 3:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setPermissions(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.DeviceSpec.prototype.serializeBinary = function () {
+proto.v1beta1.DeviceSpec.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.DeviceSpec.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -3185,119 +3437,140 @@ proto.v1beta1.DeviceSpec.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.DeviceSpec.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.DeviceSpec.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getContainerPath();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getHostPath();
   if (f.length > 0) {
-    writer.writeString(2, f);
+    writer.writeString(
+      2,
+      f
+    );
   }
   f = message.getPermissions();
   if (f.length > 0) {
-    writer.writeString(3, f);
+    writer.writeString(
+      3,
+      f
+    );
   }
 };
+
 
 /**
  * optional string container_path = 1;
  * @return {string}
  */
-proto.v1beta1.DeviceSpec.prototype.getContainerPath = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1beta1.DeviceSpec.prototype.getContainerPath = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.DeviceSpec} returns this
  */
-proto.v1beta1.DeviceSpec.prototype.setContainerPath = function (value) {
+proto.v1beta1.DeviceSpec.prototype.setContainerPath = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * optional string host_path = 2;
  * @return {string}
  */
-proto.v1beta1.DeviceSpec.prototype.getHostPath = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ''));
+proto.v1beta1.DeviceSpec.prototype.getHostPath = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.DeviceSpec} returns this
  */
-proto.v1beta1.DeviceSpec.prototype.setHostPath = function (value) {
+proto.v1beta1.DeviceSpec.prototype.setHostPath = function(value) {
   return jspb.Message.setProto3StringField(this, 2, value);
 };
+
 
 /**
  * optional string permissions = 3;
  * @return {string}
  */
-proto.v1beta1.DeviceSpec.prototype.getPermissions = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 3, ''));
+proto.v1beta1.DeviceSpec.prototype.getPermissions = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 3, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.DeviceSpec} returns this
  */
-proto.v1beta1.DeviceSpec.prototype.setPermissions = function (value) {
+proto.v1beta1.DeviceSpec.prototype.setPermissions = function(value) {
   return jspb.Message.setProto3StringField(this, 3, value);
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.CDIDevice.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.CDIDevice.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.CDIDevice.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.CDIDevice.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.CDIDevice} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.CDIDevice.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    name: jspb.Message.getFieldWithDefault(msg, 1, "")
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.CDIDevice} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.CDIDevice.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        name: jspb.Message.getFieldWithDefault(msg, 1, ''),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.CDIDevice}
  */
-proto.v1beta1.CDIDevice.deserializeBinary = function (bytes) {
+proto.v1beta1.CDIDevice.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.CDIDevice();
+  var msg = new proto.v1beta1.CDIDevice;
   return proto.v1beta1.CDIDevice.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -3306,34 +3579,36 @@ proto.v1beta1.CDIDevice.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.CDIDevice}
  */
-proto.v1beta1.CDIDevice.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.CDIDevice.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setName(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setName(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.CDIDevice.prototype.serializeBinary = function () {
+proto.v1beta1.CDIDevice.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.CDIDevice.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -3342,29 +3617,36 @@ proto.v1beta1.CDIDevice.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.CDIDevice.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.CDIDevice.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getName();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
 };
+
 
 /**
  * optional string name = 1;
  * @return {string}
  */
-proto.v1beta1.CDIDevice.prototype.getName = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1beta1.CDIDevice.prototype.getName = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1beta1.CDIDevice} returns this
  */
-proto.v1beta1.CDIDevice.prototype.setName = function (value) {
+proto.v1beta1.CDIDevice.prototype.setName = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -3373,55 +3655,59 @@ proto.v1beta1.CDIDevice.prototype.setName = function (value) {
  */
 proto.v1beta1.PreStartContainerRequest.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.PreStartContainerRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.PreStartContainerRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.PreStartContainerRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.PreStartContainerRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.PreStartContainerRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.PreStartContainerRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    devicesIdsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.PreStartContainerRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.PreStartContainerRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        devicesIdsList: (f = jspb.Message.getRepeatedField(msg, 1)) == null ? undefined : f,
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.PreStartContainerRequest}
  */
-proto.v1beta1.PreStartContainerRequest.deserializeBinary = function (bytes) {
+proto.v1beta1.PreStartContainerRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.PreStartContainerRequest();
+  var msg = new proto.v1beta1.PreStartContainerRequest;
   return proto.v1beta1.PreStartContainerRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -3430,34 +3716,36 @@ proto.v1beta1.PreStartContainerRequest.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.PreStartContainerRequest}
  */
-proto.v1beta1.PreStartContainerRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.PreStartContainerRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.addDevicesIds(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.addDevicesIds(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.PreStartContainerRequest.prototype.serializeBinary = function () {
+proto.v1beta1.PreStartContainerRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.PreStartContainerRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -3466,94 +3754,109 @@ proto.v1beta1.PreStartContainerRequest.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.PreStartContainerRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.PreStartContainerRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getDevicesIdsList();
   if (f.length > 0) {
-    writer.writeRepeatedString(1, f);
+    writer.writeRepeatedString(
+      1,
+      f
+    );
   }
 };
+
 
 /**
  * repeated string devices_ids = 1;
  * @return {!Array<string>}
  */
-proto.v1beta1.PreStartContainerRequest.prototype.getDevicesIdsList = function () {
+proto.v1beta1.PreStartContainerRequest.prototype.getDevicesIdsList = function() {
   return /** @type {!Array<string>} */ (jspb.Message.getRepeatedField(this, 1));
 };
+
 
 /**
  * @param {!Array<string>} value
  * @return {!proto.v1beta1.PreStartContainerRequest} returns this
  */
-proto.v1beta1.PreStartContainerRequest.prototype.setDevicesIdsList = function (value) {
+proto.v1beta1.PreStartContainerRequest.prototype.setDevicesIdsList = function(value) {
   return jspb.Message.setField(this, 1, value || []);
 };
+
 
 /**
  * @param {string} value
  * @param {number=} opt_index
  * @return {!proto.v1beta1.PreStartContainerRequest} returns this
  */
-proto.v1beta1.PreStartContainerRequest.prototype.addDevicesIds = function (value, opt_index) {
+proto.v1beta1.PreStartContainerRequest.prototype.addDevicesIds = function(value, opt_index) {
   return jspb.Message.addToRepeatedField(this, 1, value, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1beta1.PreStartContainerRequest} returns this
  */
-proto.v1beta1.PreStartContainerRequest.prototype.clearDevicesIdsList = function () {
+proto.v1beta1.PreStartContainerRequest.prototype.clearDevicesIdsList = function() {
   return this.setDevicesIdsList([]);
 };
 
+
+
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1beta1.PreStartContainerResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1beta1.PreStartContainerResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1beta1.PreStartContainerResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1beta1.PreStartContainerResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1beta1.PreStartContainerResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1beta1.PreStartContainerResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1beta1.PreStartContainerResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1beta1.PreStartContainerResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {};
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1beta1.PreStartContainerResponse}
  */
-proto.v1beta1.PreStartContainerResponse.deserializeBinary = function (bytes) {
+proto.v1beta1.PreStartContainerResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1beta1.PreStartContainerResponse();
+  var msg = new proto.v1beta1.PreStartContainerResponse;
   return proto.v1beta1.PreStartContainerResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -3562,30 +3865,32 @@ proto.v1beta1.PreStartContainerResponse.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1beta1.PreStartContainerResponse}
  */
-proto.v1beta1.PreStartContainerResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1beta1.PreStartContainerResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      default:
-        reader.skipField();
-        break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1beta1.PreStartContainerResponse.prototype.serializeBinary = function () {
+proto.v1beta1.PreStartContainerResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1beta1.PreStartContainerResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -3594,8 +3899,9 @@ proto.v1beta1.PreStartContainerResponse.prototype.serializeBinary = function () 
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1beta1.PreStartContainerResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1beta1.PreStartContainerResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
 };
+
 
 goog.object.extend(exports, proto.v1beta1);

@@ -30,7 +30,7 @@ goog.exportSymbol('proto.v1.PodResources', null, global);
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1.ListPodResourcesRequest = function (opt_data) {
+proto.v1.ListPodResourcesRequest = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, null, null);
 };
 goog.inherits(proto.v1.ListPodResourcesRequest, jspb.Message);
@@ -51,7 +51,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1.ListPodResourcesResponse = function (opt_data) {
+proto.v1.ListPodResourcesResponse = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1.ListPodResourcesResponse.repeatedFields_, null);
 };
 goog.inherits(proto.v1.ListPodResourcesResponse, jspb.Message);
@@ -72,7 +72,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1.PodResources = function (opt_data) {
+proto.v1.PodResources = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1.PodResources.repeatedFields_, null);
 };
 goog.inherits(proto.v1.PodResources, jspb.Message);
@@ -93,7 +93,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1.ContainerResources = function (opt_data) {
+proto.v1.ContainerResources = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1.ContainerResources.repeatedFields_, null);
 };
 goog.inherits(proto.v1.ContainerResources, jspb.Message);
@@ -114,7 +114,7 @@ if (goog.DEBUG && !COMPILED) {
  * @extends {jspb.Message}
  * @constructor
  */
-proto.v1.ContainerDevices = function (opt_data) {
+proto.v1.ContainerDevices = function(opt_data) {
   jspb.Message.initialize(this, opt_data, 0, -1, proto.v1.ContainerDevices.repeatedFields_, null);
 };
 goog.inherits(proto.v1.ContainerDevices, jspb.Message);
@@ -126,53 +126,59 @@ if (goog.DEBUG && !COMPILED) {
   proto.v1.ContainerDevices.displayName = 'proto.v1.ContainerDevices';
 }
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1.ListPodResourcesRequest.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1.ListPodResourcesRequest.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1.ListPodResourcesRequest.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1.ListPodResourcesRequest.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1.ListPodResourcesRequest} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1.ListPodResourcesRequest.toObject = function(includeInstance, msg) {
+  var f, obj = {
+
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1.ListPodResourcesRequest} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1.ListPodResourcesRequest.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {};
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1.ListPodResourcesRequest}
  */
-proto.v1.ListPodResourcesRequest.deserializeBinary = function (bytes) {
+proto.v1.ListPodResourcesRequest.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1.ListPodResourcesRequest();
+  var msg = new proto.v1.ListPodResourcesRequest;
   return proto.v1.ListPodResourcesRequest.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -181,30 +187,32 @@ proto.v1.ListPodResourcesRequest.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1.ListPodResourcesRequest}
  */
-proto.v1.ListPodResourcesRequest.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1.ListPodResourcesRequest.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      default:
-        reader.skipField();
-        break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1.ListPodResourcesRequest.prototype.serializeBinary = function () {
+proto.v1.ListPodResourcesRequest.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1.ListPodResourcesRequest.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -213,9 +221,11 @@ proto.v1.ListPodResourcesRequest.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1.ListPodResourcesRequest.serializeBinaryToWriter = function (message, writer) {
+proto.v1.ListPodResourcesRequest.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -224,59 +234,60 @@ proto.v1.ListPodResourcesRequest.serializeBinaryToWriter = function (message, wr
  */
 proto.v1.ListPodResourcesResponse.repeatedFields_ = [1];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1.ListPodResourcesResponse.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1.ListPodResourcesResponse.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1.ListPodResourcesResponse.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1.ListPodResourcesResponse.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1.ListPodResourcesResponse} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1.ListPodResourcesResponse.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    podResourcesList: jspb.Message.toObjectList(msg.getPodResourcesList(),
+    proto.v1.PodResources.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1.ListPodResourcesResponse} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1.ListPodResourcesResponse.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        podResourcesList: jspb.Message.toObjectList(
-          msg.getPodResourcesList(),
-          proto.v1.PodResources.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1.ListPodResourcesResponse}
  */
-proto.v1.ListPodResourcesResponse.deserializeBinary = function (bytes) {
+proto.v1.ListPodResourcesResponse.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1.ListPodResourcesResponse();
+  var msg = new proto.v1.ListPodResourcesResponse;
   return proto.v1.ListPodResourcesResponse.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -285,35 +296,37 @@ proto.v1.ListPodResourcesResponse.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1.ListPodResourcesResponse}
  */
-proto.v1.ListPodResourcesResponse.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1.ListPodResourcesResponse.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = new proto.v1.PodResources();
-        reader.readMessage(value, proto.v1.PodResources.deserializeBinaryFromReader);
-        msg.addPodResources(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = new proto.v1.PodResources;
+      reader.readMessage(value,proto.v1.PodResources.deserializeBinaryFromReader);
+      msg.addPodResources(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1.ListPodResourcesResponse.prototype.serializeBinary = function () {
+proto.v1.ListPodResourcesResponse.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1.ListPodResourcesResponse.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -322,48 +335,57 @@ proto.v1.ListPodResourcesResponse.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1.ListPodResourcesResponse.serializeBinaryToWriter = function (message, writer) {
+proto.v1.ListPodResourcesResponse.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getPodResourcesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(1, f, proto.v1.PodResources.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      1,
+      f,
+      proto.v1.PodResources.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * repeated PodResources pod_resources = 1;
  * @return {!Array<!proto.v1.PodResources>}
  */
-proto.v1.ListPodResourcesResponse.prototype.getPodResourcesList = function () {
+proto.v1.ListPodResourcesResponse.prototype.getPodResourcesList = function() {
   return /** @type{!Array<!proto.v1.PodResources>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1.PodResources, 1)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1.PodResources, 1));
 };
+
 
 /**
  * @param {!Array<!proto.v1.PodResources>} value
  * @return {!proto.v1.ListPodResourcesResponse} returns this
- */
-proto.v1.ListPodResourcesResponse.prototype.setPodResourcesList = function (value) {
+*/
+proto.v1.ListPodResourcesResponse.prototype.setPodResourcesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 1, value);
 };
+
 
 /**
  * @param {!proto.v1.PodResources=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1.PodResources}
  */
-proto.v1.ListPodResourcesResponse.prototype.addPodResources = function (opt_value, opt_index) {
+proto.v1.ListPodResourcesResponse.prototype.addPodResources = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 1, opt_value, proto.v1.PodResources, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1.ListPodResourcesResponse} returns this
  */
-proto.v1.ListPodResourcesResponse.prototype.clearPodResourcesList = function () {
+proto.v1.ListPodResourcesResponse.prototype.clearPodResourcesList = function() {
   return this.setPodResourcesList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -372,61 +394,62 @@ proto.v1.ListPodResourcesResponse.prototype.clearPodResourcesList = function () 
  */
 proto.v1.PodResources.repeatedFields_ = [3];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1.PodResources.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1.PodResources.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1.PodResources.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1.PodResources.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1.PodResources} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1.PodResources.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    name: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    namespace: jspb.Message.getFieldWithDefault(msg, 2, ""),
+    containersList: jspb.Message.toObjectList(msg.getContainersList(),
+    proto.v1.ContainerResources.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1.PodResources} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1.PodResources.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        name: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        namespace: jspb.Message.getFieldWithDefault(msg, 2, ''),
-        containersList: jspb.Message.toObjectList(
-          msg.getContainersList(),
-          proto.v1.ContainerResources.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1.PodResources}
  */
-proto.v1.PodResources.deserializeBinary = function (bytes) {
+proto.v1.PodResources.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1.PodResources();
+  var msg = new proto.v1.PodResources;
   return proto.v1.PodResources.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -435,43 +458,45 @@ proto.v1.PodResources.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1.PodResources}
  */
-proto.v1.PodResources.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1.PodResources.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setName(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setNamespace(value);
-        break;
-      case 3:
-        var value = new proto.v1.ContainerResources();
-        reader.readMessage(value, proto.v1.ContainerResources.deserializeBinaryFromReader);
-        msg.addContainers(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setName(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setNamespace(value);
+      break;
+    case 3:
+      var value = new proto.v1.ContainerResources;
+      reader.readMessage(value,proto.v1.ContainerResources.deserializeBinaryFromReader);
+      msg.addContainers(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1.PodResources.prototype.serializeBinary = function () {
+proto.v1.PodResources.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1.PodResources.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -480,88 +505,107 @@ proto.v1.PodResources.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1.PodResources.serializeBinaryToWriter = function (message, writer) {
+proto.v1.PodResources.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getName();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getNamespace();
   if (f.length > 0) {
-    writer.writeString(2, f);
+    writer.writeString(
+      2,
+      f
+    );
   }
   f = message.getContainersList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(3, f, proto.v1.ContainerResources.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      3,
+      f,
+      proto.v1.ContainerResources.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * optional string name = 1;
  * @return {string}
  */
-proto.v1.PodResources.prototype.getName = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1.PodResources.prototype.getName = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1.PodResources} returns this
  */
-proto.v1.PodResources.prototype.setName = function (value) {
+proto.v1.PodResources.prototype.setName = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * optional string namespace = 2;
  * @return {string}
  */
-proto.v1.PodResources.prototype.getNamespace = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ''));
+proto.v1.PodResources.prototype.getNamespace = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 2, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1.PodResources} returns this
  */
-proto.v1.PodResources.prototype.setNamespace = function (value) {
+proto.v1.PodResources.prototype.setNamespace = function(value) {
   return jspb.Message.setProto3StringField(this, 2, value);
 };
+
 
 /**
  * repeated ContainerResources containers = 3;
  * @return {!Array<!proto.v1.ContainerResources>}
  */
-proto.v1.PodResources.prototype.getContainersList = function () {
+proto.v1.PodResources.prototype.getContainersList = function() {
   return /** @type{!Array<!proto.v1.ContainerResources>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1.ContainerResources, 3)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1.ContainerResources, 3));
 };
+
 
 /**
  * @param {!Array<!proto.v1.ContainerResources>} value
  * @return {!proto.v1.PodResources} returns this
- */
-proto.v1.PodResources.prototype.setContainersList = function (value) {
+*/
+proto.v1.PodResources.prototype.setContainersList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 3, value);
 };
+
 
 /**
  * @param {!proto.v1.ContainerResources=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1.ContainerResources}
  */
-proto.v1.PodResources.prototype.addContainers = function (opt_value, opt_index) {
+proto.v1.PodResources.prototype.addContainers = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 3, opt_value, proto.v1.ContainerResources, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1.PodResources} returns this
  */
-proto.v1.PodResources.prototype.clearContainersList = function () {
+proto.v1.PodResources.prototype.clearContainersList = function() {
   return this.setContainersList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -570,60 +614,61 @@ proto.v1.PodResources.prototype.clearContainersList = function () {
  */
 proto.v1.ContainerResources.repeatedFields_ = [2];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1.ContainerResources.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1.ContainerResources.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1.ContainerResources.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1.ContainerResources.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1.ContainerResources} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1.ContainerResources.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    name: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    devicesList: jspb.Message.toObjectList(msg.getDevicesList(),
+    proto.v1.ContainerDevices.toObject, includeInstance)
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1.ContainerResources} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1.ContainerResources.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        name: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        devicesList: jspb.Message.toObjectList(
-          msg.getDevicesList(),
-          proto.v1.ContainerDevices.toObject,
-          includeInstance,
-        ),
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1.ContainerResources}
  */
-proto.v1.ContainerResources.deserializeBinary = function (bytes) {
+proto.v1.ContainerResources.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1.ContainerResources();
+  var msg = new proto.v1.ContainerResources;
   return proto.v1.ContainerResources.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -632,39 +677,41 @@ proto.v1.ContainerResources.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1.ContainerResources}
  */
-proto.v1.ContainerResources.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1.ContainerResources.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setName(value);
-        break;
-      case 2:
-        var value = new proto.v1.ContainerDevices();
-        reader.readMessage(value, proto.v1.ContainerDevices.deserializeBinaryFromReader);
-        msg.addDevices(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setName(value);
+      break;
+    case 2:
+      var value = new proto.v1.ContainerDevices;
+      reader.readMessage(value,proto.v1.ContainerDevices.deserializeBinaryFromReader);
+      msg.addDevices(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1.ContainerResources.prototype.serializeBinary = function () {
+proto.v1.ContainerResources.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1.ContainerResources.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -673,68 +720,82 @@ proto.v1.ContainerResources.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1.ContainerResources.serializeBinaryToWriter = function (message, writer) {
+proto.v1.ContainerResources.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getName();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getDevicesList();
   if (f.length > 0) {
-    writer.writeRepeatedMessage(2, f, proto.v1.ContainerDevices.serializeBinaryToWriter);
+    writer.writeRepeatedMessage(
+      2,
+      f,
+      proto.v1.ContainerDevices.serializeBinaryToWriter
+    );
   }
 };
+
 
 /**
  * optional string name = 1;
  * @return {string}
  */
-proto.v1.ContainerResources.prototype.getName = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1.ContainerResources.prototype.getName = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1.ContainerResources} returns this
  */
-proto.v1.ContainerResources.prototype.setName = function (value) {
+proto.v1.ContainerResources.prototype.setName = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * repeated ContainerDevices devices = 2;
  * @return {!Array<!proto.v1.ContainerDevices>}
  */
-proto.v1.ContainerResources.prototype.getDevicesList = function () {
+proto.v1.ContainerResources.prototype.getDevicesList = function() {
   return /** @type{!Array<!proto.v1.ContainerDevices>} */ (
-    jspb.Message.getRepeatedWrapperField(this, proto.v1.ContainerDevices, 2)
-  );
+    jspb.Message.getRepeatedWrapperField(this, proto.v1.ContainerDevices, 2));
 };
+
 
 /**
  * @param {!Array<!proto.v1.ContainerDevices>} value
  * @return {!proto.v1.ContainerResources} returns this
- */
-proto.v1.ContainerResources.prototype.setDevicesList = function (value) {
+*/
+proto.v1.ContainerResources.prototype.setDevicesList = function(value) {
   return jspb.Message.setRepeatedWrapperField(this, 2, value);
 };
+
 
 /**
  * @param {!proto.v1.ContainerDevices=} opt_value
  * @param {number=} opt_index
  * @return {!proto.v1.ContainerDevices}
  */
-proto.v1.ContainerResources.prototype.addDevices = function (opt_value, opt_index) {
+proto.v1.ContainerResources.prototype.addDevices = function(opt_value, opt_index) {
   return jspb.Message.addToRepeatedWrapperField(this, 2, opt_value, proto.v1.ContainerDevices, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1.ContainerResources} returns this
  */
-proto.v1.ContainerResources.prototype.clearDevicesList = function () {
+proto.v1.ContainerResources.prototype.clearDevicesList = function() {
   return this.setDevicesList([]);
 };
+
+
 
 /**
  * List of repeated fields within this message type.
@@ -743,56 +804,60 @@ proto.v1.ContainerResources.prototype.clearDevicesList = function () {
  */
 proto.v1.ContainerDevices.repeatedFields_ = [2];
 
+
+
 if (jspb.Message.GENERATE_TO_OBJECT) {
-  /**
-   * Creates an object representation of this proto.
-   * Field names that are reserved in JavaScript and will be renamed to pb_name.
-   * Optional fields that are not set will be set to undefined.
-   * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
-   * For the list of reserved names please see:
-   *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
-   * @param {boolean=} opt_includeInstance Deprecated. whether to include the
-   *     JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @return {!Object}
-   */
-  proto.v1.ContainerDevices.prototype.toObject = function (opt_includeInstance) {
-    return proto.v1.ContainerDevices.toObject(opt_includeInstance, this);
+/**
+ * Creates an object representation of this proto.
+ * Field names that are reserved in JavaScript and will be renamed to pb_name.
+ * Optional fields that are not set will be set to undefined.
+ * To access a reserved field use, foo.pb_<name>, eg, foo.pb_default.
+ * For the list of reserved names please see:
+ *     net/proto2/compiler/js/internal/generator.cc#kKeyword.
+ * @param {boolean=} opt_includeInstance Deprecated. whether to include the
+ *     JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @return {!Object}
+ */
+proto.v1.ContainerDevices.prototype.toObject = function(opt_includeInstance) {
+  return proto.v1.ContainerDevices.toObject(opt_includeInstance, this);
+};
+
+
+/**
+ * Static version of the {@see toObject} method.
+ * @param {boolean|undefined} includeInstance Deprecated. Whether to include
+ *     the JSPB instance for transitional soy proto support:
+ *     http://goto/soy-param-migration
+ * @param {!proto.v1.ContainerDevices} msg The msg instance to transform.
+ * @return {!Object}
+ * @suppress {unusedLocalVariables} f is only used for nested messages
+ */
+proto.v1.ContainerDevices.toObject = function(includeInstance, msg) {
+  var f, obj = {
+    resourceName: jspb.Message.getFieldWithDefault(msg, 1, ""),
+    deviceIdsList: (f = jspb.Message.getRepeatedField(msg, 2)) == null ? undefined : f
   };
 
-  /**
-   * Static version of the {@see toObject} method.
-   * @param {boolean|undefined} includeInstance Deprecated. Whether to include
-   *     the JSPB instance for transitional soy proto support:
-   *     http://goto/soy-param-migration
-   * @param {!proto.v1.ContainerDevices} msg The msg instance to transform.
-   * @return {!Object}
-   * @suppress {unusedLocalVariables} f is only used for nested messages
-   */
-  proto.v1.ContainerDevices.toObject = function (includeInstance, msg) {
-    var f,
-      obj = {
-        resourceName: jspb.Message.getFieldWithDefault(msg, 1, ''),
-        deviceIdsList: (f = jspb.Message.getRepeatedField(msg, 2)) == null ? undefined : f,
-      };
-
-    if (includeInstance) {
-      obj.$jspbMessageInstance = msg;
-    }
-    return obj;
-  };
+  if (includeInstance) {
+    obj.$jspbMessageInstance = msg;
+  }
+  return obj;
+};
 }
+
 
 /**
  * Deserializes binary data (in protobuf wire format).
  * @param {jspb.ByteSource} bytes The bytes to deserialize.
  * @return {!proto.v1.ContainerDevices}
  */
-proto.v1.ContainerDevices.deserializeBinary = function (bytes) {
+proto.v1.ContainerDevices.deserializeBinary = function(bytes) {
   var reader = new jspb.BinaryReader(bytes);
-  var msg = new proto.v1.ContainerDevices();
+  var msg = new proto.v1.ContainerDevices;
   return proto.v1.ContainerDevices.deserializeBinaryFromReader(msg, reader);
 };
+
 
 /**
  * Deserializes binary data (in protobuf wire format) from the
@@ -801,38 +866,40 @@ proto.v1.ContainerDevices.deserializeBinary = function (bytes) {
  * @param {!jspb.BinaryReader} reader The BinaryReader to use.
  * @return {!proto.v1.ContainerDevices}
  */
-proto.v1.ContainerDevices.deserializeBinaryFromReader = function (msg, reader) {
+proto.v1.ContainerDevices.deserializeBinaryFromReader = function(msg, reader) {
   while (reader.nextField()) {
     if (reader.isEndGroup()) {
       break;
     }
     var field = reader.getFieldNumber();
     switch (field) {
-      case 1:
-        var value = /** @type {string} */ (reader.readString());
-        msg.setResourceName(value);
-        break;
-      case 2:
-        var value = /** @type {string} */ (reader.readString());
-        msg.addDeviceIds(value);
-        break;
-      default:
-        reader.skipField();
-        break;
+    case 1:
+      var value = /** @type {string} */ (reader.readString());
+      msg.setResourceName(value);
+      break;
+    case 2:
+      var value = /** @type {string} */ (reader.readString());
+      msg.addDeviceIds(value);
+      break;
+    default:
+      reader.skipField();
+      break;
     }
   }
   return msg;
 };
 
+
 /**
  * Serializes the message to binary data (in protobuf wire format).
  * @return {!Uint8Array}
  */
-proto.v1.ContainerDevices.prototype.serializeBinary = function () {
+proto.v1.ContainerDevices.prototype.serializeBinary = function() {
   var writer = new jspb.BinaryWriter();
   proto.v1.ContainerDevices.serializeBinaryToWriter(this, writer);
   return writer.getResultBuffer();
 };
+
 
 /**
  * Serializes the given message to binary data (in protobuf wire
@@ -841,65 +908,78 @@ proto.v1.ContainerDevices.prototype.serializeBinary = function () {
  * @param {!jspb.BinaryWriter} writer
  * @suppress {unusedLocalVariables} f is only used for nested messages
  */
-proto.v1.ContainerDevices.serializeBinaryToWriter = function (message, writer) {
+proto.v1.ContainerDevices.serializeBinaryToWriter = function(message, writer) {
   var f = undefined;
   f = message.getResourceName();
   if (f.length > 0) {
-    writer.writeString(1, f);
+    writer.writeString(
+      1,
+      f
+    );
   }
   f = message.getDeviceIdsList();
   if (f.length > 0) {
-    writer.writeRepeatedString(2, f);
+    writer.writeRepeatedString(
+      2,
+      f
+    );
   }
 };
+
 
 /**
  * optional string resource_name = 1;
  * @return {string}
  */
-proto.v1.ContainerDevices.prototype.getResourceName = function () {
-  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ''));
+proto.v1.ContainerDevices.prototype.getResourceName = function() {
+  return /** @type {string} */ (jspb.Message.getFieldWithDefault(this, 1, ""));
 };
+
 
 /**
  * @param {string} value
  * @return {!proto.v1.ContainerDevices} returns this
  */
-proto.v1.ContainerDevices.prototype.setResourceName = function (value) {
+proto.v1.ContainerDevices.prototype.setResourceName = function(value) {
   return jspb.Message.setProto3StringField(this, 1, value);
 };
+
 
 /**
  * repeated string device_ids = 2;
  * @return {!Array<string>}
  */
-proto.v1.ContainerDevices.prototype.getDeviceIdsList = function () {
+proto.v1.ContainerDevices.prototype.getDeviceIdsList = function() {
   return /** @type {!Array<string>} */ (jspb.Message.getRepeatedField(this, 2));
 };
+
 
 /**
  * @param {!Array<string>} value
  * @return {!proto.v1.ContainerDevices} returns this
  */
-proto.v1.ContainerDevices.prototype.setDeviceIdsList = function (value) {
+proto.v1.ContainerDevices.prototype.setDeviceIdsList = function(value) {
   return jspb.Message.setField(this, 2, value || []);
 };
+
 
 /**
  * @param {string} value
  * @param {number=} opt_index
  * @return {!proto.v1.ContainerDevices} returns this
  */
-proto.v1.ContainerDevices.prototype.addDeviceIds = function (value, opt_index) {
+proto.v1.ContainerDevices.prototype.addDeviceIds = function(value, opt_index) {
   return jspb.Message.addToRepeatedField(this, 2, value, opt_index);
 };
+
 
 /**
  * Clears the list making it empty but non-null.
  * @return {!proto.v1.ContainerDevices} returns this
  */
-proto.v1.ContainerDevices.prototype.clearDeviceIdsList = function () {
+proto.v1.ContainerDevices.prototype.clearDeviceIdsList = function() {
   return this.setDeviceIdsList([]);
 };
+
 
 goog.object.extend(exports, proto.v1);
