@@ -9,6 +9,7 @@ import { describe, expect, test } from 'vitest';
 
 import { machines } from '../../fixtures/source/machines.ts';
 import { refused } from '../host/host.ts';
+import { applyChange } from './changes.ts';
 import { parseFixture } from './fixture.ts';
 import { createVirtualHost } from './host.ts';
 import { FIXTURE_NAMES, loadFixture } from './load.ts';
@@ -188,7 +189,7 @@ describe('a dump from the field, without any extension', () => {
     const vf = { ...bridge, modalias: 'pci:v000015B3d0000101Esv000015B3sd00000040bc02sc00i00' };
     const host = createVirtualHost(
       parseFixture('dump.json', [
-        { ...nic, realpath: '/sys/devices/pci0000:00/0000:03:00.0' },
+        { ...nic, realpath: '/sys/devices/pci0000:00/0000:03:00.0', subsystems: { infiniband: ['mlx5_0'] } },
         { ...vf, realpath: '/sys/devices/pci0000:00/0000:03:00.1' },
         { ...vf, realpath: '/sys/devices/pci0000:00/0000:03:00.2' },
         { ...vf, realpath: '/sys/devices/pci0000:00/0000:03:00.3' },
@@ -197,5 +198,10 @@ describe('a dump from the field, without any extension', () => {
     expect(host.sysfs.link('bus/pci/devices/0000:03:00.2/physfn')).toBe('../0000:03:00.0');
     expect(host.sysfs.link('bus/pci/devices/0000:03:00.0/virtfn1')).toBe('../0000:03:00.2');
     expect(host.sysfs.link('bus/pci/devices/0000:03:00.3/physfn')).toMatchObject({ code: 'ENOENT' });
+
+    // They go with their PF, and only a bound PF has any.
+    applyChange(host, ['unbind', '0000:03:00.0']);
+    expect(host.sysfs.list('bus/pci/devices')).toEqual(['0000:03:00.0', '0000:03:00.3']);
+    expect(() => applyChange(host, ['add', '0000:03:00.1'])).toThrow(/its PF 0000:03:00.0 has no driver/);
   });
 });
