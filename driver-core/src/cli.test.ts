@@ -56,7 +56,7 @@ describe('data-direct topo', () => {
       'mlx5_3 | 0012:03:00.0 | ConnectX-8 | InfiniBand ACTIVE | 0018:03:00.0 | mlx5_ib | 0018:06:00.0 | 1 | KernelIoctl | Paired',
       'mlx5_4 | 0016:03:00.0 | BlueField-3 | Ethernet ACTIVE | - | - | - | 1 | - | NoDmaFunction',
       '',
-      '4 of 5 ready; data-direct check says what is wrong with the others',
+      '4 of 5 ready; data-direct check says what the others lack',
     ]);
   });
 

@@ -26,8 +26,9 @@ function print(paths: readonly Path[], { out, paint }: Terminal): void {
   out(paint('bold', header));
   for (const [index, line] of lines.entries()) out(paint(COLOURS[paths[index]?.state ?? 'Ready'], line));
   const ready = paths.filter(({ state }) => state === 'Ready').length;
+  const rest = ready < paths.length ? '; data-direct check says what the others lack' : '';
   out('');
-  out(`${ready} of ${paths.length} ready; data-direct check says what is wrong with the others`);
+  out(`${ready} of ${paths.length} ready${rest}`);
 }
 
 export const COLOURS = { Ready: 'green', Degraded: 'yellow', Unavailable: 'red' } as const;

@@ -177,7 +177,7 @@ const TABLE: readonly Row[] = [
       dmas: [],
     }),
     reason: 'NotNeeded',
-    names: 'one switch',
+    names: 'share a switch',
   },
   {
     what: 'the GPU hangs directly below a root port',

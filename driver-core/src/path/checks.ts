@@ -125,10 +125,9 @@ function portDown({ nic: { port, linkLayer }, called }: Case): string | undefine
 }
 
 function reachesGpuDirectly({ called, platform }: Case): string | undefined {
-  if (platform === 'Inline')
-    return `${called}: NIC and GPU sit behind one switch on this platform, so there is no second path`;
+  if (platform === 'Inline') return `${called} needs no second path: on this platform NICs and GPUs share a switch`;
   if (platform === 'Numa')
-    return `${called}: GPUs hang directly below their root ports on this platform, so there is no second path`;
+    return `${called} needs no second path: on this platform GPUs hang directly below their root ports`;
   return undefined;
 }
 

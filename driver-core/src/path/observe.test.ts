@@ -47,6 +47,28 @@ describe('a round on the GB300 tray', () => {
   });
 });
 
+describe('a round on another machine', () => {
+  it.each([
+    ['dgx-station', [['mlx5_0', 'Paired', '0009:06:00.0']]],
+    [
+      'one-domain',
+      [
+        ['mlx5_0', 'Paired', '0000:08:00.0'],
+        ['mlx5_1', 'Paired', '0000:0e:00.0'],
+      ],
+    ],
+  ])('%s', async (fixture, expected) => {
+    const paths = await new Observer(createVirtualHost(await loadFixture(fixture))).round();
+    expect(paths.map(({ name, reason, gpus }) => [name, reason, gpus[0]?.address])).toEqual(expected);
+  });
+
+  it('without DMA functions, where NIC and GPU share a switch, needs none', async () => {
+    const paths = await new Observer(createVirtualHost(await loadFixture('inline-b300'))).round();
+    expect(new Set(paths.map(({ reason }) => reason))).toEqual(new Set(['NotNeeded']));
+    expect(paths[0]?.gpus.map(({ address }) => address)).toEqual(['0000:06:00.0']);
+  });
+});
+
 interface Fault {
   readonly reason: PathReason;
   readonly breaks: readonly Change[];
