@@ -6,13 +6,14 @@ type Sentences = Readonly<Record<string, (fields: never) => string>>;
 /** Anything that was foreseen: its message alone tells a person what is wrong. */
 export class RigError extends Error {
   readonly code: string;
-  readonly fields: object;
+  declare readonly fields: object;
 
   constructor(code: string, fields: object, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'RigError';
     this.code = code;
-    this.fields = fields;
+    // Not enumerable: the message holds all of it, and what prints the error would print it twice.
+    Object.defineProperty(this, 'fields', { value: fields });
   }
 }
 

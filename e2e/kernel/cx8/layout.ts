@@ -1,0 +1,107 @@
+// Layouts of big-endian structures as tables: field → byte of the big-endian dword and its bits, as the ConnectX manual and
+// mlx5_ifc.h count them. Which structures there are stands beside their users; little-endian ones are driver-core's struct.ts.
+
+interface Field<T extends number | bigint | Buffer> {
+  /** Of the first byte touched and behind the last. */
+  readonly from: number;
+  readonly to: number;
+  read(bytes: Buffer, at: number): T;
+  write(bytes: Buffer, at: number, value: T): void;
+}
+
+/** Bits high…low of the dword at `byte`; one bit when `low` is left out. */
+export function bits(byte: number, high: number, low = high): Field<number> {
+  const width = high - low + 1;
+  const mask = width === 32 ? 0xffff_ffff : 2 ** width - 1;
+  return {
+    from: byte,
+    to: byte + 4,
+    read: (bytes, at) => (bytes.readUInt32BE(at + byte) >>> low) & mask & 0xffff_ffff,
+    write: (bytes, at, value) => {
+      const others = bytes.readUInt32BE(at + byte) & ~(mask << low);
+      bytes.writeUInt32BE((others | ((value & mask) << low)) >>> 0, at + byte);
+    },
+  };
+}
+
+export function dword(byte: number): Field<number> {
+  return {
+    from: byte,
+    to: byte + 4,
+    read: (bytes, at) => bytes.readUInt32BE(at + byte),
+    write: (bytes, at, value) => void bytes.writeUInt32BE(value >>> 0, at + byte),
+  };
+}
+
+export function qword(byte: number): Field<bigint> {
+  return {
+    from: byte,
+    to: byte + 8,
+    read: (bytes, at) => bytes.readBigUInt64BE(at + byte),
+    write: (bytes, at, value) => void bytes.writeBigUInt64BE(value, at + byte),
+  };
+}
+
+export function octets(byte: number, length: number): Field<Buffer> {
+  return {
+    from: byte,
+    to: byte + length,
+    read: (bytes, at) => bytes.subarray(at + byte, at + byte + length),
+    write: (bytes, at, value) => void value.copy(bytes, at + byte, 0, length),
+  };
+}
+
+type Fields = Readonly<Record<string, Field<number> | Field<bigint> | Field<Buffer>>>;
+type Values<F extends Fields> = {
+  -readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never;
+};
+
+export interface Layout<F extends Fields> {
+  /** The structure's name in mlx5_ifc.h (without its _bits) or in the file named beside it. */
+  readonly name: string;
+  readonly size: number;
+  readonly fields: F;
+  /** The structure at `at`; RangeError when the buffer ends before it. */
+  read(bytes: Buffer, at?: number): Values<F>;
+  get<K extends keyof F & string>(bytes: Buffer, field: K, at?: number): Values<F>[K];
+  /** Overwrites the fields named and no others. */
+  write(bytes: Buffer, values: Partial<Values<F>>, at?: number): void;
+  encode(values: Partial<Values<F>>): Buffer;
+}
+
+export type ValuesOf<L> = L extends Layout<infer F> ? Values<F> : never;
+
+export function layout<const F extends Fields>(name: string, size: number, fields: F): Layout<F> {
+  const names = Object.keys(fields) as (keyof F & string)[];
+  const wrong = names.find((field) => (fields[field]?.to ?? 0) > size);
+  if (wrong !== undefined) throw new RangeError(`${name}.${wrong} does not fit into ${size} bytes`);
+
+  // A field's type and its value's type agree by Values<F>; TypeScript cannot follow that through the union.
+  const field = (key: keyof F): Field<number | bigint | Buffer> => fields[key] as Field<number | bigint | Buffer>;
+  const get = <K extends keyof F & string>(bytes: Buffer, key: K, at = 0): Values<F>[K] => {
+    ensure(bytes, at);
+    return field(key).read(bytes, at) as Values<F>[K];
+  };
+  const read = (bytes: Buffer, at = 0): Values<F> => {
+    ensure(bytes, at);
+    return Object.fromEntries(names.map((key) => [key, field(key).read(bytes, at)])) as Values<F>;
+  };
+  const write = (bytes: Buffer, values: Partial<Values<F>>, at = 0): void => {
+    ensure(bytes, at);
+    for (const key of names) {
+      const value = values[key];
+      if (value !== undefined) field(key).write(bytes, at, value);
+    }
+  };
+  const ensure = (bytes: Buffer, at: number): void => {
+    if (at + size > bytes.length) {
+      throw new RangeError(`${name} needs ${size} bytes at ${at}, there are ${bytes.length}`);
+    }
+  };
+  const encode = (values: Partial<Values<F>>): Buffer => {
+    const bytes = Buffer.alloc(size);
+    write(bytes, values);
+    return bytes;
+  };
+  return { name, size, fields, read, get, write, encode };
+}

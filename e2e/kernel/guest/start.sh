@@ -1,0 +1,20 @@
+# The first process of the guest after init.sh: copies the kernel's log to the host and runs the agent. When the agent
+# ends, so does the machine.
+export PATH=/bin
+cd /
+
+port() {
+  for name in /sys/class/virtio-ports/*/name; do
+    if [ "$(cat "$name")" = "$1" ]; then echo "/dev/$(basename "$(dirname "$name")")"; fi
+  done
+}
+
+cat /proc/kmsg >"$(port kernel-log)" &
+mount -t debugfs debug /sys/kernel/debug
+# A process that waits for ever in the kernel is reported with its stack, while its request still waits.
+echo 15 >/proc/sys/kernel/hung_task_timeout_secs
+ip link set lo up
+node /app/agent.mjs "$(port agent)"
+echo "the agent ended with exit code $?" >/dev/kmsg
+sleep 0.2 # until the log has gone out
+poweroff -f

@@ -1,0 +1,36 @@
+// Everything that a virtual machine is made of, on disk: from the cache, or fetched now.
+
+import { withCache } from '../../rig/cache.ts';
+import { ensurePart, type Part } from '../../rig/part.ts';
+import type { Report } from '../../rig/progress.ts';
+import { type KernelSeries, kernelSeries } from '../versions.ts';
+import { Archive } from './archive.ts';
+import { guestRootPart } from './guest-root.ts';
+import { kernelPart } from './kernel.ts';
+import { qemuPart } from './qemu.ts';
+
+/** Directories. */
+export interface Toolchain {
+  readonly qemu: string;
+  readonly guest: string;
+  readonly kernels: Readonly<Record<KernelSeries, string>>;
+}
+
+export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
+  let opened: Promise<Archive> | undefined;
+  const archive = (): Promise<Archive> => (opened ??= Archive.open());
+  try {
+    return await withCache('kernel', report, async (root) => {
+      const ensure = (part: Part): Promise<string> => ensurePart(root, part, report, signal);
+      const kernels: Partial<Record<KernelSeries, string>> = {};
+      for (const series of kernelSeries) kernels[series] = await ensure(kernelPart(series, archive));
+      return {
+        kernels: kernels as Toolchain['kernels'],
+        qemu: await ensure(qemuPart(archive)),
+        guest: await ensure(guestRootPart(archive)),
+      };
+    });
+  } finally {
+    await (await opened?.catch(() => undefined))?.close();
+  }
+}

@@ -1,0 +1,71 @@
+// Packages of any Debian release, downloaded and unpacked; nothing of them is installed, none of their scripts runs.
+
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Apt, type AptSource, machineSources, privateApt } from '../../scripts/image/apt.ts';
+import { hostArchitecture } from '../../scripts/image/architectures.ts';
+import { rigError } from './errors.ts';
+import { run } from './run.ts';
+
+export interface PackageVersion {
+  readonly name: string;
+  readonly version: string;
+}
+
+/** One opened archive: its package lists are fetched once. */
+export class DebianArchive {
+  readonly #directory: string;
+  readonly #apt: Apt;
+
+  private constructor(directory: string, apt: Apt) {
+    this.#directory = directory;
+    this.#apt = apt;
+  }
+
+  static async open(suites: readonly string[]): Promise<DebianArchive> {
+    const directory = await mkdtemp(join(tmpdir(), 'data-direct-debian-'));
+    try {
+      const apt = await privateApt(directory, hostArchitecture(), await sources(suites));
+      // The lists of a mirror that stands still are past their date; they are signed all the same.
+      await apt.get('--option', 'Acquire::Check-Valid-Until=false', 'update');
+      return new DebianArchive(directory, apt);
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** The packages alone, without what they depend on. */
+  async unpack(names: readonly string[], suite: string, into: string): Promise<PackageVersion[]> {
+    await this.#apt.get('download', ...names.map((name) => `${name}/${suite}`));
+    const files = (await readdir(this.#directory)).filter((name) => name.endsWith('.deb')).toSorted();
+    const unpacked: PackageVersion[] = [];
+    for (const file of files.map((name) => join(this.#directory, name))) {
+      unpacked.push(await versionOf(file));
+      await run('dpkg-deb', ['--extract', file, into]);
+      await rm(file);
+    }
+    return unpacked;
+  }
+
+  async close(): Promise<void> {
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
+
+async function versionOf(file: string): Promise<PackageVersion> {
+  const { stdout } = await run('dpkg-deb', ['--show', '--showformat', '${Package} ${Version}', file]);
+  const [name = '', version = ''] = stdout.split(' ');
+  return { name, version };
+}
+
+/** From the mirrors that this machine uses for its own release. */
+async function sources(suites: readonly string[]): Promise<AptSource[]> {
+  const releases = (await machineSources()).filter(
+    ({ suite, component }) => !suite.includes('-') && component === 'main',
+  );
+  const mirrors = [...new Set(releases.map(({ mirror }) => mirror))];
+  if (mirrors.length === 0) throw rigError('DEBIAN_SOURCES_MISSING', { suites });
+  return mirrors.flatMap((mirror) => suites.map((suite) => ({ mirror, suite, component: 'main' })));
+}
