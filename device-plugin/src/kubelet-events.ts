@@ -7,6 +7,13 @@ import type { Metrics } from './metrics.ts';
 const ALLOCATION_SETTLES_MS = 1000;
 
 export function kubeletEvents(log: Log, metrics: Metrics, reportAgain: () => void): KubeletEvents {
+  let settling: NodeJS.Timeout | undefined;
+  const reportOnceSettled = (): void => {
+    settling ??= setTimeout(() => {
+      settling = undefined;
+      reportAgain();
+    }, ALLOCATION_SETTLES_MS).unref();
+  };
   return {
     registered: (resource) => {
       log.info({ resource }, 'the kubelet follows this resource');
@@ -24,7 +31,7 @@ export function kubeletEvents(log: Log, metrics: Metrics, reportAgain: () => voi
       metrics.allocation(resource, error === undefined ? 'ok' : 'error', seconds);
       if (error === undefined) log.info({ resource, ids }, 'allocated');
       else log.warn({ resource, ...errorFields(error) }, 'an allocation was refused');
-      setTimeout(reportAgain, ALLOCATION_SETTLES_MS).unref();
+      reportOnceSettled();
     },
   };
 }

@@ -12,9 +12,9 @@ export function createLog(level: string): Log {
   );
 }
 
-/** What a log line says of an error: its code and fields if it is one of ours; the sentence is the message. */
-export function errorFields(error: unknown): { code?: string; error: string } {
-  return error instanceof AgentError
-    ? { code: error.code, ...error.fields, error: sentenceOf(error) }
-    : { error: sentenceOf(error) };
+/** What a log line says of an error: its code, as all rooms' errors have one, the fields of ours, and the sentence. */
+export function errorFields(error: unknown): { readonly code?: string; readonly error: string } {
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
+  const fields = error instanceof AgentError ? error.fields : {};
+  return { ...code, ...fields, error: sentenceOf(error) };
 }

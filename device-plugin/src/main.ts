@@ -12,6 +12,7 @@ import { openMachine } from './machine.ts';
 import { Metrics } from './metrics.ts';
 import { ClusterNodeObject, type NodeObject, type OnTrouble } from './node-object.ts';
 import { SpecFile } from './spec-file.ts';
+import { troubleTeller } from './troubles.ts';
 import { AGENT_VERSION } from './version.ts';
 
 /** After this the process ends whatever is still open: the kubelet would kill it some seconds later anyway. */
@@ -26,10 +27,10 @@ async function main(log: Log): Promise<void> {
   const metrics = new Metrics(AGENT_VERSION);
   const { kubeletDir, rescanSeconds, http } = config;
   const machine = await openMachine(config);
-  const node = nodeObject(config, (part, error) => {
-    metrics.trouble(part);
-    log.warn({ part, ...errorFields(error) }, 'trouble');
-  });
+  const node = nodeObject(
+    config,
+    troubleTeller(log, metrics, () => performance.now()),
+  );
   const agent = createAgent({ ...machine, node, kubeletDir, rescanSeconds, log, metrics });
   const server = await serveHttp({ ...http, health: agent, registry: metrics.registry });
   await agent.run(stop);

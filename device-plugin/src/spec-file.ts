@@ -25,11 +25,16 @@ export class SpecFile implements NodeObject {
   }
 
   start(onChange: () => void): void {
-    // The directory: a ConfigMap is changed by turning the symbolic link ..data, and editors replace files.
-    this.#watcher = watch(dirname(this.#file), () => {
+    const look = (): void => {
       if (this.#hasChanged()) onChange();
-    });
-    this.#watcher.on('error', (error) => this.#onTrouble('spec', error));
+    };
+    try {
+      // The directory: a ConfigMap is changed by turning the symbolic link ..data, and editors replace files.
+      this.#watcher = watch(dirname(this.#file), look);
+      this.#watcher.on('error', (error) => this.#onTrouble('spec', error));
+    } catch (error) {
+      this.#onTrouble('spec', error); // no inotify instance left: changes wait for a restart
+    }
   }
 
   spec(): FollowedSpec {
