@@ -1,0 +1,122 @@
+// The whole agent between a virtual API server and a virtual kubelet: from the operator's spec to devices, and from devices to status.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import type { DataDirectNodeStatus, NodeResource } from '@data-direct/crds';
+import { createVirtualHost, loadFixture, type VirtualHost } from '@data-direct/driver-core';
+import { connect } from '@data-direct/kube';
+import { startVirtualServer, until, type VirtualServer } from '@data-direct/kube/virtual';
+import { pino } from 'pino';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+
+import { Checkpoint } from './checkpoint.ts';
+import { createAgent } from './create-agent.ts';
+import { VirtualKubelet } from './kubelet/virtual/kubelet.ts';
+import { ClusterNodeObject, dataDirectNodes } from './node-object.ts';
+import { resource } from './test-support.ts';
+
+const PATH = 'datadirect.dev/path';
+const NODE = { name: 'node-1' };
+let directory: string;
+let checkpointFile: string;
+let server: VirtualServer;
+let kubelet: VirtualKubelet;
+let host: VirtualHost;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'agent-'));
+  checkpointFile = join(directory, 'state/spec.json');
+  const listMapKeys = { 'spec.resources': ['name'], 'status.paths': ['id'], 'status.resources': ['name'] };
+  server = await startVirtualServer({ resources: [{ ...dataDirectNodes, status: true, listMapKeys }] });
+  kubelet = new VirtualKubelet(directory);
+  await kubelet.start();
+  host = createVirtualHost(await loadFixture('gb300-tray'));
+  onTestFinished(async () => {
+    kubelet.stop();
+    await server.close();
+    rmSync(directory, { recursive: true });
+  });
+});
+
+/** Starts an agent; the answer ends it. */
+function startAgent(): () => Promise<void> {
+  const node = new ClusterNodeObject({
+    api: connect(server.connection, { userAgent: 'test' }),
+    node: NODE.name,
+    namespace: 'data-direct',
+    instance: 'agent-x',
+    checkpoint: new Checkpoint(checkpointFile),
+    onTrouble: () => {},
+  });
+  const log = pino({ level: 'silent' });
+  const agent = createAgent({ host, node, kubeletDir: directory, deviceDir: '/dev', rescanSeconds: 30, log });
+  const stop = new AbortController();
+  const running = agent.run(stop.signal);
+  const end = async (): Promise<void> => {
+    stop.abort();
+    await running;
+  };
+  onTestFinished(end);
+  return end;
+}
+
+const ask = (...resources: NodeResource[]): void => {
+  server.store.apply(dataDirectNodes, { metadata: NODE, spec: { resources } }, true, { fieldManager: 'operator' });
+};
+const status = (): DataDirectNodeStatus | undefined => server.store.get(dataDirectNodes, NODE).status;
+const registered = (): string | undefined => status()?.conditions?.find(({ type }) => type === 'Registered')?.status;
+const healthy = (count: number) => (): boolean => kubelet.healthy(PATH).length === count;
+
+test('the operator’s spec becomes devices, and what is found becomes status', async () => {
+  startAgent();
+  ask(resource());
+  await kubelet.until('four paths', healthy(4));
+  await until(() => registered() === 'True', 'the kubelet’s following told');
+  expect(status()).toMatchObject({
+    observedGeneration: 1,
+    pathCounts: { total: 4, ready: 4 },
+    resources: [{ name: 'path', capacity: 4, healthy: 4 }],
+  });
+  expect(status()?.paths).toHaveLength(5); // with the BlueField
+});
+
+test('a kubelet that is gone is told, and its return', async () => {
+  startAgent();
+  ask(resource());
+  await until(() => existsSync(checkpointFile) && registered() === 'True', 'registered');
+  kubelet.stop();
+  await until(() => registered() === 'False', 'its going told');
+  await kubelet.start();
+  await until(() => registered() === 'True', 'its return told');
+  expect(kubelet.healthy(PATH)).toHaveLength(4);
+});
+
+test('an agent that restarts without an API server serves what it last knew', async () => {
+  const end = startAgent();
+  ask(resource({ dataDirect: 'Required' }));
+  await kubelet.until('four paths', healthy(4));
+  await end();
+  await kubelet.until('none', healthy(0));
+  server.fail('reset', { times: 1000 });
+  startAgent();
+  await kubelet.until('four paths again', healthy(4));
+  expect(kubelet.registrations).toHaveLength(2);
+});
+
+test('a spec without resources withdraws everything, and says so', async () => {
+  startAgent();
+  ask(resource());
+  await until(() => registered() === 'True', 'registered');
+  ask();
+  await until(() => status()?.observedGeneration === 2, 'the new spec followed');
+  expect(status()?.resources).toEqual([]);
+  expect(kubelet.resource(PATH)).toMatchObject({ devices: [], isConnected: false });
+  expect(existsSync(checkpointFile)).toBe(false);
+});
+
+test('a node without an object has nothing to advertise', async () => {
+  startAgent();
+  await until(() => server.requests.some(({ verb }) => verb === 'watch'), 'the watch');
+  expect(kubelet.registrations).toEqual([]);
+});
