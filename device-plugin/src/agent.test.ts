@@ -116,6 +116,16 @@ test('a device that hangs costs its own path and no other', async () => {
   expect(kubelet.healthy(PATH)).toEqual(['0010:03:00.0', '0012:03:00.0']);
 });
 
+test('a NIC that lost its driver stays in the resource that selected it by RDMA device, unhealthy', async () => {
+  writeSpec({ nics: { ibDevices: ['mlx5_0', 'mlx5_1'] } });
+  await kubelet.until('two paths', healthy(2));
+  change('unbind', '0000:03:00.0');
+  await kubelet.until('one path', healthy(1));
+  expect(kubelet.resource(PATH)?.devices).toHaveLength(2);
+  await until(() => node.status()?.paths?.[0]?.reason === 'WaitingForDriver', 'its reason');
+  expect(node.status()?.paths?.[0]).toMatchObject({ name: '0000:03:00.0', resource: 'path' });
+});
+
 test('a spec without resources withdraws everything', async () => {
   await kubelet.until('four paths', healthy(4));
   writeSpec();

@@ -11,6 +11,7 @@ import { kubeletEvents } from './kubelet-events.ts';
 import { Kubelet } from './kubelet/kubelet.ts';
 import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { NicMemory } from './nic-memory.ts';
 import type { FollowedSpec, NodeObject } from './node-object.ts';
 import { assign } from './pool.ts';
 import { repeat } from './repeat.ts';
@@ -34,6 +35,7 @@ const LEAVE_MS = 2000;
 export class Agent implements Health {
   readonly #options: AgentOptions;
   readonly #kubelet: Kubelet;
+  readonly #nics = new NicMemory();
   readonly #roundBell = new Bell();
   readonly #reportBell = new Bell();
   #last: Result | undefined;
@@ -74,7 +76,8 @@ export class Agent implements Health {
     const { spec, generation } = node.spec() ?? NOTHING_ASKED;
     const paths = await hardware.observe(strictest(spec));
     if (signal.aborted) return;
-    const assignment = assign(spec, paths);
+    this.#nics.learn(node.status()?.paths ?? []);
+    const assignment = assign(spec, paths, (path) => this.#nics.recall(path));
     await this.#kubelet.advertise(assignment);
     this.#last = { assignment, generation };
     this.#lastEnded = performance.now();

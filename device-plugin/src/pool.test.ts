@@ -3,7 +3,7 @@ import { type DataDirectMode, PATH_REASONS, type PathReason, stateOf } from '@da
 import { assert, property, shuffledSubarray } from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { assign, poolOf } from './pool.ts';
+import { poolOf } from './pool.ts';
 import { assignment, path, resource, tray } from './test-support.ts';
 
 const health = ({ pools }: ReturnType<typeof assignment>): Record<string, boolean> =>
@@ -68,7 +68,7 @@ test('a BlueField is a path of the node and in no pool', () => {
 test('the order in which paths are found does not matter', () => {
   assert(
     property(shuffledSubarray(tray(), { minLength: 4 }), (shuffled) => {
-      expect(assign({ resources: [resource()] }, shuffled)).toEqual(assignment());
+      expect(assignment({ paths: shuffled })).toEqual(assignment());
     }),
   );
 });

@@ -30,12 +30,16 @@ export interface Assignment {
   readonly pools: readonly Pool[];
 }
 
-/** The same truth gives the same answer; the order of paths does not matter. */
-export function assign(spec: DataDirectNodeSpec, observed: readonly Path[]): Assignment {
+/** The same truth gives the same answer; the order of paths does not matter. `nicOf` is how policies see a path's NIC. */
+export function assign(
+  spec: DataDirectNodeSpec,
+  observed: readonly Path[],
+  nicOf: (path: Path) => SelectableNic,
+): Assignment {
   const owned = observed
     .toSorted((a, b) => compare(a.id, b.id))
     .map((path) => {
-      const resource = resourceOf(spec.resources, selectable(path));
+      const resource = resourceOf(spec.resources, nicOf(path));
       return { resource, path: resource ? withExclusion(resource, path) : path };
     });
   return {
@@ -50,11 +54,6 @@ export function assign(spec: DataDirectNodeSpec, observed: readonly Path[]): Ass
 /** The pool that holds the path of this id. */
 export function poolOf(assignment: Assignment, pathId: string): Pool | undefined {
   return assignment.pools.find((pool) => pool.paths.some((path) => path.id === pathId));
-}
-
-function selectable(path: Path): SelectableNic {
-  const { model, linkLayer, defaultRoute } = path.nic;
-  return { id: path.id, name: path.name, nic: { function: path.nic.function, model, linkLayer, defaultRoute } };
 }
 
 function withExclusion(resource: NodeResource, path: Path): Path {

@@ -2,6 +2,7 @@
 import { type NodeResource, type PathReason, stateOf } from '@data-direct/crds';
 import type { Path } from '@data-direct/driver-core';
 
+import { NicMemory } from './nic-memory.ts';
 import { nodeSpec } from './node-spec.ts';
 import { assign, type Assignment } from './pool.ts';
 
@@ -65,5 +66,6 @@ export function resource(fields: object = {}): NodeResource {
 }
 
 export function assignment({ resources = [resource()], paths = tray() } = {}): Assignment {
-  return assign({ resources }, paths);
+  const nics = new NicMemory();
+  return assign({ resources }, paths, (each) => nics.recall(each));
 }
