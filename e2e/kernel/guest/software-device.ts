@@ -1,0 +1,139 @@
+// Every request that the common part of the uverbs ABI has for us, made of rdma_rxe by driver-core's own verbs. What the
+// answers should be stands in ../suite/software-device.ts.
+
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Device, Errno, type Host } from '../../../driver-core/src/host/host.ts';
+import { openLinuxHost } from '../../../driver-core/src/host/linux.ts';
+import * as abi from '../../../driver-core/src/verbs/abi.ts';
+import { Context, type ProtectionDomain } from '../../../driver-core/src/verbs/context.ts';
+import { Refusal } from '../../../driver-core/src/verbs/errors.ts';
+import { probe, registerDmabuf } from '../../../driver-core/src/verbs/memory-region.ts';
+import {
+  type Attribute,
+  call,
+  handle,
+  input32,
+  input64,
+  newHandle,
+  output,
+} from '../../../driver-core/src/verbs/request.ts';
+import { code } from './answers.ts';
+import { addRxeLink } from './rdma-link.ts';
+import { shell } from './shell.ts';
+
+/** enum rdma_driver_id — include/uapi/rdma/ib_user_ioctl_verbs.h. */
+const RDMA_DRIVER_RXE = 14;
+const bytes = 65536;
+const uverbs = 'uverbs0';
+/** Calls are charged to a device; this one has no PCI address. */
+const nobody = 'rxe0';
+
+const deviceMethod = (method: number) => ({ object: abi.UVERBS_OBJECT_DEVICE, method });
+const memoryMethod = (method: number) => ({ object: abi.UVERBS_OBJECT_MR, method });
+
+export async function askSoftwareDevice(): Promise<Record<string, string>> {
+  const host = await openLinuxHost();
+  const before = code(await host.openDevice(`/dev/infiniband/${uverbs}`, nobody));
+  await makeSoftwareDevice();
+  return {
+    'open before ib_uverbs is loaded': before,
+    ...(await askWithoutContext(host)),
+    ...(await askWithContext(await openRxeHost())),
+  };
+}
+
+async function makeSoftwareDevice(): Promise<void> {
+  await shell('modprobe ib_uverbs; modprobe dummy; ip link set dummy0 up');
+  addRxeLink('rxe0', 'dummy0');
+  // The node is made after the link; the request that waits for us has its end.
+  while (!existsSync(`/dev/infiniband/${uverbs}`)) await sleep(20);
+}
+
+async function askWithoutContext(host: Host): Promise<Record<string, string>> {
+  const path = [output(abi.MLX5_IB_ATTR_GET_DATA_DIRECT_SYSFS_PATH, Buffer.alloc(abi.PATH_MAX))];
+  const method = deviceMethod(abi.MLX5_IB_METHOD_GET_DATA_DIRECT_SYSFS_PATH);
+  const own = must(await host.openDevice(`/dev/infiniband/${uverbs}`, nobody));
+  const rxe = asDriver(own, RDMA_DRIVER_RXE);
+  const answers = {
+    'data direct path, without a context': code(await call(rxe, method, path)),
+    'request that names another driver': code(await call(own, deviceMethod(abi.UVERBS_METHOD_GET_CONTEXT), [])),
+    'another ioctl': code(await own.ioctl(abi.RDMA_VERBS_IOCTL + 1, Buffer.alloc(24), [])),
+    'wrong length': code(await own.ioctl(abi.RDMA_VERBS_IOCTL, abi.ib_uverbs_ioctl_hdr.encode({ length: 23 }), [])),
+  };
+  await own.close();
+  return answers;
+}
+
+async function askWithContext(host: Host): Promise<Record<string, string>> {
+  const context = must(await Context.open(host, uverbs, nobody));
+  const answers = {
+    context: 'ok',
+    'context, again': code(await call(context.device, deviceMethod(abi.UVERBS_METHOD_GET_CONTEXT), [])),
+    'data direct path': code(await context.dataDirectSysfsPath()),
+    'protection domain': 'ok',
+    ...(await askOfMemory(host, must(await context.allocPd()))),
+  };
+  await context.close();
+  return answers;
+}
+
+async function askOfMemory(host: Host, pd: ProtectionDomain): Promise<Record<string, string>> {
+  const { device } = pd;
+  const udmabuf = must(await host.dmabuf(bytes));
+  const register = memoryMethod(abi.UVERBS_METHOD_REG_DMABUF_MR);
+  const answers = {
+    'plain registration of a udmabuf': code(await call(device, register, plainRegistration(pd, udmabuf.fd))),
+    'plain registration of no file': code(await call(device, register, plainRegistration(pd, -1))),
+    'data direct registration of a udmabuf': code(await registerDmabuf(pd, udmabuf.fd, bytes)),
+    probe: code(await probe(pd, host.pageSize)),
+    'memory region that is a protection domain': code(
+      await call(device, memoryMethod(abi.UVERBS_METHOD_MR_DESTROY), [
+        handle(abi.UVERBS_ATTR_DESTROY_MR_HANDLE, pd.handle),
+      ]),
+    ),
+    'end of the protection domain': code(await pd.destroy()),
+    'end of the protection domain, again': code(await pd.destroy()),
+  };
+  await udmabuf.close();
+  return answers;
+}
+
+function plainRegistration(pd: ProtectionDomain, fd: number): Attribute[] {
+  return [
+    newHandle(abi.UVERBS_ATTR_REG_DMABUF_MR_HANDLE),
+    handle(abi.UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE, pd.handle),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_OFFSET, 0n),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_LENGTH, BigInt(bytes)),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_IOVA, 0n),
+    input32(abi.UVERBS_ATTR_REG_DMABUF_MR_FD, fd),
+    input32(abi.UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, abi.IB_UVERBS_ACCESS_LOCAL_WRITE),
+    output(abi.UVERBS_ATTR_REG_DMABUF_MR_RESP_LKEY, Buffer.alloc(4)),
+    output(abi.UVERBS_ATTR_REG_DMABUF_MR_RESP_RKEY, Buffer.alloc(4)),
+  ];
+}
+
+/** driver-core speaks to mlx5_ib alone. The same requests, with the name of another driver in their header. */
+function asDriver(device: Device, driver: number): Device {
+  return {
+    ioctl(request, requestBytes, pointers) {
+      abi.ib_uverbs_ioctl_hdr.write(requestBytes, 0, { driver_id: driver });
+      return device.ioctl(request, requestBytes, pointers);
+    },
+    close: () => device.close(),
+  };
+}
+
+async function openRxeHost(): Promise<Host> {
+  const host = await openLinuxHost();
+  const openDevice = host.openDevice.bind(host);
+  return Object.assign(host, {
+    openDevice: async (path: string, device: string) => asDriver(must(await openDevice(path, device)), RDMA_DRIVER_RXE),
+  });
+}
+
+function must<T>(answer: T): Exclude<T, Errno | Refusal> {
+  if (answer instanceof Errno || answer instanceof Refusal)
+    throw new Error(`this has to work, and was answered ${code(answer)}`);
+  return answer as Exclude<T, Errno | Refusal>;
+}

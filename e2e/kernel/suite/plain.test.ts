@@ -1,0 +1,16 @@
+// What needs no virtual ConnectX-8: driver-core's host and its verbs on real kernels.
+
+import { describe } from 'vitest';
+import { kernelSeries } from '../versions.ts';
+import { booted } from './booted.ts';
+import { linuxHost } from './linux-host.ts';
+import { softwareDevice } from './software-device.ts';
+
+/** A PCI function that the rig itself does not need: the cases bind and unbind it. */
+const spare = { address: '0000:00:10.0', argument: 'virtio-rng-pci,addr=10' };
+
+describe.each(kernelSeries)('%s', (kernel) => {
+  const machine = booted(() => ({ kernel, qemu: ['-device', spare.argument] }));
+  linuxHost(machine, spare.address);
+  softwareDevice(machine);
+});
