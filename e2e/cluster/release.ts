@@ -47,6 +47,8 @@ export async function installRelease(cluster: Cluster, options: ReleaseOptions =
     'image.tag': image.tag,
     'image.pullPolicy': 'Never',
     'virtualHost.fixture': 'gb300-tray',
+    // A port that goes down makes no uevent: the rescan finds it.
+    'agent.rescanSeconds': '5',
     ...options.values,
   };
   await cluster.helm([

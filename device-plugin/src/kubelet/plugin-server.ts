@@ -4,6 +4,7 @@ import { chmodSync, rmSync } from 'node:fs';
 
 import grpc from '@grpc/grpc-js';
 
+import { within } from '../delay.ts';
 import { AgentError, type AgentErrorCode, sentenceOf } from '../errors.ts';
 import {
   type AdvertisedDevice,
@@ -43,8 +44,8 @@ export class PluginServer {
   static async listen(socket: string, service: PluginService): Promise<PluginServer> {
     const plugin = new PluginServer(service);
     plugin.#server.addService(devicePlugin, plugin.#handlers());
-    rmSync(socket, { force: true }); // a killed agent leaves it behind, and bind then says EADDRINUSE
     try {
+      rmSync(socket, { force: true }); // a killed agent leaves it behind, and bind then says EADDRINUSE
       await new Promise<void>((resolve, reject) => {
         plugin.#server.bindAsync(`unix:${socket}`, grpc.ServerCredentials.createInsecure(), (error) => {
           if (error) reject(error);
@@ -74,13 +75,15 @@ export class PluginServer {
     for (const stream of this.#streams) this.#send(stream);
   }
 
-  /** Ends streams in order, then whatever is left by force after `graceMs`: tryShutdown waits for open streams for ever. */
+  /**
+   * Ends streams in order, then whatever is left by force after `graceMs`. tryShutdown waits for open streams for ever, and its callback
+   * never comes where the kubelet's connection was already on its way down when it was called (grpc-js 1.14.7, seen with a real kubelet).
+   */
   async close(graceMs: number): Promise<void> {
     const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     for (const stream of this.#streams) stream.end();
-    const force = setTimeout(() => this.#server.forceShutdown(), graceMs);
-    await finished;
-    clearTimeout(force);
+    await within(graceMs, finished);
+    this.#server.forceShutdown();
   }
 
   #handlers(): grpc.UntypedServiceImplementation {

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 
 import { figure } from './figures.ts';
 import { POLICY } from './installing.ts';
+import { AllocatableDevices } from './kubelet-view.ts';
 import { createPod, deletePod, given, readPod } from './pods.ts';
+import { startSecondAgent } from './second-agent.ts';
 import {
   agentPod,
   comesTrue,
@@ -53,6 +55,19 @@ export function restarting(world: () => World): void {
         const { status } = await nodeObject(world());
         expect(status?.resources?.[0]).toMatchObject({ capacity: 4, healthy: 4, allocated: 2 });
       });
+    });
+
+    test('two agents overlap: when one ends, the kubelet drops the other too, which registers again', async () => {
+      const other = await startSecondAgent();
+      const view = new AllocatableDevices(world());
+      const pod = await agentPod(world());
+      await other.end();
+      await comesTrue('the kubelet holds all devices for healthy', async () => {
+        const { stdout } = await world().cluster.kubectl(['logs', '--namespace', NAMESPACE, pod.metadata?.name ?? '']);
+        expect(stdout).toContain('KUBELET_STREAM_MISSING');
+        expect(await view.count()).toBe(4);
+      });
+      view.close();
     });
 
     test('the operator is killed: its successor takes the lead and changes nothing', async () => {

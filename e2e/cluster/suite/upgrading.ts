@@ -12,9 +12,9 @@ import { POLICY } from './installing.ts';
 
 export function upgrading(world: () => World): void {
   describe('helm upgrade', () => {
-    let nextChart: string;
+    let nextChart: string | undefined;
     afterAll(async () => {
-      await rm(nextChart, { recursive: true, force: true });
+      if (nextChart !== undefined) await rm(nextChart, { recursive: true });
     });
 
     test('a newer chart with a changed CRD upgrades the CRD', async () => {
