@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { DataDirectNodeStatus, NodeResource } from '@data-direct/crds';
-import { createVirtualHost, loadFixture, type VirtualHost } from '@data-direct/driver-core';
-import { connect } from '@data-direct/kube';
+import { applyChange, createVirtualHost, loadFixture, type VirtualHost } from '@data-direct/driver-core';
+import { connect, events } from '@data-direct/kube';
 import { startVirtualServer, until, type VirtualServer } from '@data-direct/kube/virtual';
 import { pino } from 'pino';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
@@ -102,6 +102,24 @@ test('an agent that restarts without an API server serves what it last knew', as
   startAgent();
   await kubelet.until('four paths again', healthy(4));
   expect(kubelet.registrations).toHaveLength(2);
+});
+
+test('a path that broke while no agent ran is a transition, and what did not change keeps its time', async () => {
+  const end = startAgent();
+  ask(resource());
+  await until(() => registered() === 'True', 'registered');
+  const before = status()?.paths ?? [];
+  await end();
+  applyChange(host, ['unbind', '0009:03:00.0']);
+  startAgent();
+  await until(() => status()?.paths?.[0]?.reason === 'DmaDriverNotBound', 'the new reason');
+  expect(
+    status()
+      ?.paths?.slice(1)
+      .map(({ since }) => since),
+  ).toEqual(before.slice(1).map(({ since }) => since));
+  await until(() => server.store.list(events).length > 0, 'an event');
+  expect(server.store.list(events)).toMatchObject([{ type: 'Warning', reason: 'DmaDriverNotBound' }]);
 });
 
 test('a spec without resources withdraws everything, and says so', async () => {

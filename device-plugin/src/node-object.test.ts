@@ -156,8 +156,9 @@ test('after a restart nothing is written while nothing has changed', async () =>
   await until(() => first.node.spec() !== undefined, 'a spec');
   first.node.report(statusOf(), []);
   await until(() => stored() !== undefined, 'the status');
+  await first.node.stop(1000);
   const second = follow();
-  await until(() => second.node.spec() !== undefined, 'a spec');
+  await until(() => second.node.status() !== undefined, 'the status that is there');
   second.node.report(statusOf({ previous: second.node.status() ?? {} }), []);
   second.node.report(statusOf({ previous: second.node.status() ?? {}, generation: 2 }), []);
   await until(() => stored()?.observedGeneration === 2, 'a change');
@@ -186,12 +187,21 @@ test('a status that the server did not take is written later', async () => {
   expect(troubles).toContain('api');
 });
 
-test('while there is no object nothing is written', async () => {
+test('before the object is there nothing is reported, so that what it says already is not forgotten', async () => {
   const { node } = follow();
   node.report(statusOf(), []);
+  expect(node.status()).toBeUndefined();
   create(resource());
-  await until(() => stored() !== undefined, 'the status, once the object is there');
-  expect(applies()).toBe(1);
+  const before = { kernel: '6.11.0' };
+  server.store.patch(
+    dataDirectNodes,
+    { name: NODE },
+    { status: before },
+    { fieldManager: 'data-direct-agent', subresource: 'status' },
+  );
+  await until(() => node.spec() !== undefined && node.status() !== undefined, 'the object');
+  expect(node.status()).toEqual(before);
+  expect(applies()).toBe(0);
 });
 
 test('a path that leaves Ready is a Warning with its reason, and its return is Normal', async () => {

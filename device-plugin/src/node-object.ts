@@ -40,7 +40,7 @@ export interface NodeObject {
   spec(): FollowedSpec | undefined;
   /** The status that is there, of this agent or of the one before it. */
   status(): DataDirectNodeStatus | undefined;
-  /** Never waits: the latest status is written when the server takes it. */
+  /** Never waits: the latest status is written when the server takes it. Before there is an object it is dropped. */
   report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void;
   /** Ends within `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>;
@@ -135,10 +135,10 @@ export class ClusterNodeObject implements NodeObject {
   }
 
   report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void {
+    const object = this.#object;
+    if (!object) return; // its coming asks for a round, and that one starts from the status which is there
     this.#reported = status;
     this.#writer.add(this.#options.node);
-    const object = this.#object;
-    if (!object) return;
     for (const { path, before } of transitions)
       this.#events.record(object, {
         type: path.state === 'Ready' ? 'Normal' : 'Warning',
@@ -197,8 +197,7 @@ export class ClusterNodeObject implements NodeObject {
     const { api, node } = this.#options;
     const object = this.#object;
     const status = this.#reported;
-    // An apply to status cannot create, and what was found by the checkpoint's spec is no answer to this one: the next round is near.
-    if (!object || status?.observedGeneration === undefined) return;
+    if (!object || !status) return; // an apply to status cannot create
     if (this.#isSaid(status, object)) return;
     const answer = await api.apply(
       dataDirectNodes,
