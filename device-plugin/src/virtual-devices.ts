@@ -14,7 +14,7 @@ const ERRNO_NAMES = new Map(Object.entries(koffi.os.errno).map(([name, number]) 
 
 /** Makes `<directory>/infiniband/<name>` for each name, in place of what a killed agent left. Throws VIRTUAL_DEVICE_NOT_MADE. */
 export function makeVirtualDevices(directory: string, names: readonly string[]): void {
-  const mknod = koffi.load('libc.so.6').func('int mknod(const char *path, unsigned int mode, uint64_t dev)');
+  const mknod = koffi.load(null).func('int mknod(const char *path, unsigned int mode, uint64_t dev)');
   removeVirtualDevices(directory);
   mkdirSync(join(directory, 'infiniband'), { recursive: true, mode: 0o755 });
   for (const name of names) {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
 
-test.each(['zod', '@kubernetes/client-node', 'undici', 'ajv'])('the agent does not load %s', async (name) => {
+test('the agent loads neither zod nor a Kubernetes client', async () => {
   const { metafile } = await build({
     entryPoints: [fileURLToPath(new URL('main.ts', import.meta.url))],
     bundle: true,
@@ -16,9 +16,8 @@ test.each(['zod', '@kubernetes/client-node', 'undici', 'ajv'])('the agent does n
     external: ['koffi'],
     logLevel: 'error',
   });
-  const packages = Object.keys(metafile.inputs).flatMap(
-    (file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? [],
-  );
+  const files = Object.keys(metafile.inputs);
+  const packages = new Set(files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? []));
   expect(packages).toContain('@grpc/grpc-js');
-  expect(packages).not.toContain(name);
+  for (const heavy of ['zod', '@kubernetes/client-node', 'undici', 'ajv']) expect(packages).not.toContain(heavy);
 });
