@@ -1,14 +1,13 @@
 // A virtual machine with a real Linux kernel, and the one door to it: boot it, run code in it, ask QEMU, end it.
 
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundle } from '../../scripts/bundle.ts';
 import { type Child, startChild } from '../rig/child.ts';
 import type { Report } from '../rig/progress.ts';
 import { lastLines } from '../rig/run.ts';
+import { type TemporaryDirectory, temporaryDirectory } from '../rig/temporary.ts';
 import { until } from '../rig/wait.ts';
 import { AgentChannel } from './boot/agent-channel.ts';
 import { type Files, qemuArguments } from './boot/command-line.ts';
@@ -59,7 +58,7 @@ export async function boot(options: MachineOptions): Promise<Machine> {
 }
 
 interface Parts {
-  readonly directory: string;
+  readonly directory: TemporaryDirectory;
   readonly files: Files;
   readonly qemu: Child;
   readonly agent: AgentChannel;
@@ -79,14 +78,13 @@ export class Machine {
   }
 
   static async start(toolchain: Toolchain, options: MachineOptions): Promise<Machine> {
-    const directory = await mkdtemp(join(tmpdir(), 'data-direct-machine-'));
-    process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
-    const files = await prepareFiles(directory, toolchain, options.kernel);
+    const directory = await temporaryDirectory('data-direct-machine');
+    const files = await prepareFiles(directory.path, toolchain, options.kernel);
     const agent = await AgentChannel.listen(files.agentSocket);
     const qmp = await Qmp.listen(files.qmpSocket);
     const { iommu = 'none', topology = [], devices = [], append = [], qemu = [] } = options;
     const words = qemuArguments(files, topologyWords(iommu, topology, devices), { kernel: append, qemu });
-    const child = await startChild([...qemuCommand(toolchain.qemu), ...words], qemuLog(directory));
+    const child = await startChild([...qemuCommand(toolchain.qemu), ...words], files.qemuLog);
     const parts = { directory, files, qemu: child, agent, qmp };
     void tellEnd(parts);
     const limit = setTimeout(() => void tooSlow(parts), bootTimeoutMs);
@@ -130,7 +128,8 @@ export class Machine {
   /** The kernel's log from its first line up to now. */
   async dmesg(): Promise<string> {
     const mark = `data-direct mark ${randomUUID()}`;
-    await this.run((guest, text) => guest.fs.writeFileSync('/dev/kmsg', text), [mark]);
+    // Without its newline the kernel would keep the line back and wait for the rest of it.
+    await this.run((guest, line) => guest.fs.writeFileSync('/dev/kmsg', line), [`${mark}\n`]);
     const read = (): Promise<string> => readFile(this.#parts.files.kernelLog, 'utf8');
     await until({ what: 'the end of the kernel log', timeoutMs: requestTimeoutMs, intervalMs: 20 }, async () =>
       (await read()).includes(mark) ? undefined : 'its beginning',
@@ -140,7 +139,7 @@ export class Machine {
 
   /** The last lines of all logs, for a person; also of a machine that no longer answers. */
   logs(): Promise<string> {
-    return logs(this.#parts);
+    return logs(this.#parts.files);
   }
 
   /** The host's folder that the guest sees as /work. */
@@ -156,22 +155,22 @@ export class Machine {
   /** At once: there is nothing in it to be saved. */
   async end(): Promise<void> {
     await this.#parts.qemu.kill();
-    await rm(this.#parts.directory, { recursive: true, force: true });
+    await this.#parts.directory.remove();
   }
 }
 
 /** To whoever waits for an answer then, or asks later. */
 async function tellEnd(parts: Parts): Promise<void> {
   const how = explain(await parts.qemu.ended, parts.qmp.events);
-  const reason = kernelError('MACHINE_ENDED', { how, logs: await logs(parts) });
+  const reason = kernelError('MACHINE_ENDED', { how, logs: await logs(parts.files) });
   parts.agent.close(reason);
   parts.qmp.close(reason);
 }
 
 /** The failure is told by whoever waits for the agent. */
-async function tooSlow({ agent, qemu, ...parts }: Parts): Promise<void> {
+async function tooSlow({ agent, qemu, files }: Parts): Promise<void> {
   const reason = `the agent did not answer within ${bootTimeoutMs / 1000} s`;
-  agent.close(kernelError('BOOT_FAILED', { reason, logs: await logs(parts) }));
+  agent.close(kernelError('BOOT_FAILED', { reason, logs: await logs(files) }));
   await qemu.kill();
 }
 
@@ -190,22 +189,19 @@ async function prepareFiles(directory: string, toolchain: Toolchain, series: Ker
     qmpSocket: join(directory, 'qmp.sock'),
     consoleLog: join(directory, 'console.log'),
     kernelLog: join(directory, 'kernel.log'),
+    qemuLog: join(directory, 'qemu.log'),
   };
 }
 
 /**
- * The agent and driver-core as one bundle, not as TypeScript: the guest's CPU is emulated, and reading and stripping
- * some forty files takes it seconds.
+ * The agent and driver-core as one bundle: on the emulated CPU it starts in 2 s, the same out of TypeScript files in 15 s
+ * (measured). Bundling takes 0.2 s here.
  */
 async function makeApp(directory: string): Promise<string> {
   const app = join(directory, 'app');
   await bundle({ entries: { agent: 'e2e/kernel/guest/agent.ts' }, directory: app, architectures: ['amd64'] });
   await copyFile(new URL('guest/start.sh', import.meta.url), join(app, 'start.sh'));
   return app;
-}
-
-function qemuLog(directory: string): string {
-  return join(directory, 'qemu.log');
 }
 
 /** With panic=-1 and -no-reboot a panic ends QEMU like a reboot, exit code 0. */
@@ -216,8 +212,8 @@ function explain(how: string, events: readonly QmpEvent[]): string {
   return `QEMU ${how}`;
 }
 
-async function logs({ directory, files }: Pick<Parts, 'directory' | 'files'>): Promise<string> {
-  const named = { 'kernel log': files.kernelLog, console: files.consoleLog, QEMU: qemuLog(directory) };
+async function logs(files: Files): Promise<string> {
+  const named = { 'kernel log': files.kernelLog, console: files.consoleLog, QEMU: files.qemuLog };
   const tails = Object.entries(named).map(async ([name, file]) => {
     const text = await readFile(file, 'utf8').catch(() => '');
     return `--- ${name}:\n${lastLines(text, logLines)}`;

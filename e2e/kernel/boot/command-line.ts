@@ -13,6 +13,8 @@ export interface Files {
   readonly consoleLog: string;
   /** The whole kernel log, copied by the guest as it grows. */
   readonly kernelLog: string;
+  /** What QEMU itself says. */
+  readonly qemuLog: string;
 }
 
 export const shareNames = ['root', 'app', 'modules', 'work'] as const;

@@ -85,8 +85,8 @@ async function askOfMemory(host: Host, pd: ProtectionDomain): Promise<Record<str
   const answers = {
     'plain registration of a udmabuf': code(await call(device, register, plainRegistration(pd, udmabuf.fd))),
     'plain registration of no file': code(await call(device, register, plainRegistration(pd, -1))),
-    'data direct registration of a udmabuf': code(await registerDmabuf(pd, udmabuf.fd, bytes)),
-    probe: code(await probe(pd, host.pageSize)),
+    'data direct registration of a udmabuf': code(await registerDmabuf(pd, { fd: udmabuf.fd, length: bytes })),
+    probe: code(await probe(pd)),
     'memory region that is a protection domain': code(
       await call(device, memoryMethod(abi.UVERBS_METHOD_MR_DESTROY), [
         handle(abi.UVERBS_ATTR_DESTROY_MR_HANDLE, pd.handle),
