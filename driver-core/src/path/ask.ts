@@ -47,7 +47,7 @@ async function verify(context: Context, host: Host, level: VerificationLevel): P
   if (level === 'None') return { refusal: undefined, verified: 'None' };
   const pd = await context.allocPd();
   if (pd instanceof Refusal) return { refusal: pd, verified: 'None' };
-  const probed = await probe(pd, host.pageSize);
+  const probed = await probe(pd);
   if (probed instanceof Refusal) return { refusal: probed, verified: 'None' };
   return level === 'Probe' ? { refusal: undefined, verified: 'Probe' } : register(pd, host);
 }
@@ -57,7 +57,7 @@ async function register(pd: ProtectionDomain, host: Host): Promise<Verified> {
   const dmabuf = await host.dmabuf(host.pageSize);
   if (refused(dmabuf)) return { refusal: undefined, verified: 'Probe' };
   try {
-    const region = await registerDmabuf(pd, dmabuf.fd, host.pageSize);
+    const region = await registerDmabuf(pd, { fd: dmabuf.fd, length: host.pageSize });
     if (region instanceof Refusal) return { refusal: region, verified: 'Probe' };
     await region.deregister();
     return { refusal: undefined, verified: 'Registration' };

@@ -321,7 +321,34 @@ const TABLE: readonly Row[] = [
     what: 'GPU and DMA function are in different iommu groups',
     seen: tray.withDma({ iommuGroup: '11' }),
     reason: 'IommuGroupMismatch',
-    names: 'iommu group 11, GPU 0009:06:00.0 in 12',
+    names: 'iommu group 11, GPU 0009:06:00.0 in 12: the GPU driver refuses such a pair with errno 524',
+  },
+  {
+    what: 'the groups differ because the ports are as Linux leaves them',
+    seen: tray.snapshot({
+      dmas: [tray.dmaAt(tray.DMA_PATH, { iommuGroup: '11' })],
+      acs: new Map([...tray.ACS, ['0009:00:00.0', 0b0011101]]),
+    }),
+    reason: 'IommuGroupMismatch',
+    names: 'errno 524 (ACS of 0009:00:00.0 is 0011101, expected xx111x0)',
+  },
+  {
+    what: 'a port towards the GPU redirects completions',
+    seen: tray.snapshot({ acs: new Map([...tray.ACS, ['0009:02:02.0', 0b0011101]]) }),
+    reason: 'AcsMisconfigured',
+    names: 'ACS of 0009:02:02.0 is 0011101, expected xx101x1',
+  },
+  {
+    what: 'ACS may be read by root only and the groups are equal',
+    seen: tray.snapshot({ acs: new Map([...tray.ACS].map(([address]) => [address, 'hidden' as const])) }),
+    reason: 'Paired',
+    names: '0009:06:00.0',
+  },
+  {
+    what: 'no GPU driver is there yet',
+    seen: tray.snapshot({ gpus: [tray.gpuAt(tray.GPU_PATH, { driver: undefined })] }),
+    reason: 'Paired',
+    names: '0009:06:00.0',
   },
 ];
 
@@ -334,8 +361,8 @@ describe('a path’s reason', () => {
 
   it('is found for every reason that driver-core can find', () => {
     const found = new Set(TABLE.map(({ reason }) => reason));
-    // An administrator’s word and the ACS bits are not in a snapshot yet.
-    const elsewhere = new Set(['Excluded', 'AcsMisconfigured']);
+    // An administrator’s word is not in a snapshot.
+    const elsewhere = new Set(['Excluded']);
     expect(
       Object.keys(PATH_REASONS).filter((reason) => !elsewhere.has(reason) && !found.has(reason as Path['reason'])),
     ).toEqual([]);

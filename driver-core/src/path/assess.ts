@@ -5,7 +5,9 @@ import type { Pairing } from '../binding/evidence.ts';
 import { pair, serialOf, vuidOf } from '../binding/evidence.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import type { Topology } from '../pci/topology.ts';
-import { complexRoot, isBelowRootPort, topologyOf } from '../pci/topology.ts';
+import { complexRoot, isBelowRootPort, rootPortOf, topologyOf } from '../pci/topology.ts';
+import type { PortAcs } from './acs.ts';
+import { assessAcs } from './acs.ts';
 import type { Case } from './checks.ts';
 import { judge } from './checks.ts';
 import type { DmaFunction, GpuFunction, NicFunction, Path } from './path.ts';
@@ -14,10 +16,11 @@ import type { DmaSeen, GpuSeen, NicSeen, Snapshot } from './snapshot.ts';
 /** In the order of the snapshot's NICs. */
 export function assess(snapshot: Snapshot): Path[] {
   const topology = topologyOf(snapshot.functions);
-  return pair(snapshot.nics, snapshot.dmas).map((pairing) => toPath(toCase(snapshot, topology, pairing)));
+  const ports = assessAcs(snapshot, topology);
+  return pair(snapshot.nics, snapshot.dmas).map((pairing) => toPath(toCase(snapshot, topology, ports, pairing)));
 }
 
-function toCase(snapshot: Snapshot, topology: Topology, pairing: Pairing): Case {
+function toCase(snapshot: Snapshot, topology: Topology, ports: readonly PortAcs[], pairing: Pairing): Case {
   const { nic, dma } = pairing;
   const neighbours = neighboursOf(topology, nic, dma);
   return {
@@ -29,6 +32,7 @@ function toCase(snapshot: Snapshot, topology: Topology, pairing: Pairing): Case 
         ? onSameNode(snapshot.gpus, nic)
         : snapshot.gpus.filter(({ fn }) => neighbours.includes(fn)),
     strangers: dma ? strangersAmong(neighbours, dma) : [],
+    ports: dma ? ports.filter(({ root }) => root === rootPortOf(dma.fn)) : [],
     dmas: snapshot.dmas,
     rdmaNamespacesShared: snapshot.rdmaNamespacesShared,
   };

@@ -11,6 +11,7 @@ import { DMA_DRIVERS, mayHaveDataDirect } from '../pci/ids.ts';
 import type { Platform } from '../pci/topology.ts';
 import { VpdError } from '../pci/vpd.ts';
 import { meaning } from '../verbs/errors.ts';
+import type { PortAcs } from './acs.ts';
 import type { DmaSeen, GpuSeen, NicSeen, VpdSeen } from './snapshot.ts';
 
 /** Everything that bears on one path. */
@@ -21,6 +22,8 @@ export interface Case extends Pairing {
   readonly gpus: readonly GpuSeen[];
   /** What shares the root port of the DMA function and is neither bridge nor part of a GPU. */
   readonly strangers: readonly PciFunction[];
+  /** Ports below the root port of the DMA function, and that itself. */
+  readonly ports: readonly PortAcs[];
   /** All of the node. */
   readonly dmas: readonly DmaSeen[];
   readonly rdmaNamespacesShared: boolean | undefined;
@@ -61,6 +64,7 @@ export const CHECKS: readonly Check[] = [
   { reason: 'GpuNotFound', fails: withoutGpu },
   { reason: 'UnexpectedTopology', fails: unexpectedNeighbours },
   { reason: 'IommuGroupMismatch', fails: iommuGroupsDiffer },
+  { reason: 'AcsMisconfigured', fails: acsDiffers },
 ];
 
 export function judge(path: Case): { reason: PathReason; message: string } {
@@ -219,11 +223,30 @@ function unexpectedNeighbours({ dma, gpus, strangers: [stranger] }: Case): strin
 }
 
 /** nvidia.ko compares the groups as pointers, so two functions without any group pass (kernel-open/nvidia/nv-pci.c). */
-function iommuGroupsDiffer({ dma, gpus }: Case): string | undefined {
+function iommuGroupsDiffer({ dma, gpus, ports }: Case): string | undefined {
   const other = gpus.find(({ iommuGroup }) => iommuGroup !== dma?.iommuGroup);
   if (!other) return undefined;
   const [ours, theirs] = [dma?.iommuGroup ?? 'none', other.iommuGroup ?? 'none'];
-  return `DMA function ${address(dma)} is in iommu group ${ours}, GPU ${other.fn.address} in ${theirs}: the GPU driver refuses such a pair with errno 524`;
+  const cause = wrongAcs(ports);
+  return (
+    `DMA function ${address(dma)} is in iommu group ${ours}, GPU ${other.fn.address} in ${theirs}: ` +
+    `the GPU driver refuses such a pair with errno 524${cause === undefined ? '' : ` (${cause})`}`
+  );
+}
+
+/** After the groups: those are seen without root, and decide whether registration works at all. */
+function acsDiffers({ dma, ports, called }: Case): string | undefined {
+  const wrong = wrongAcs(ports);
+  return (
+    wrong &&
+    `traffic between DMA function ${address(dma)} of ${called} and its GPU does not turn in their switch: ${wrong}`
+  );
+}
+
+function wrongAcs(ports: readonly PortAcs[]): string | undefined {
+  const wrong = ports.filter(({ verdict }) => verdict === 'Wrong');
+  if (wrong.length === 0) return undefined;
+  return `ACS of ${wrong.map((port) => `${port.address} is ${port.found}, expected ${port.expected}`).join(', of ')}`;
 }
 
 function pairedWithNone({ kernel }: NicSeen): boolean {

@@ -116,6 +116,11 @@ const FAULTS: readonly Fault[] = [
   },
   { reason: 'GpuNotFound', breaks: [['remove', GPU]], mends: [['add', GPU]] },
   { reason: 'IommuGroupMismatch', breaks: [['regroup', DMA, '77']], mends: [['regroup', DMA, '30']] },
+  {
+    reason: 'AcsMisconfigured',
+    breaks: [['acs', '0009:02:00.0', '0011101']],
+    mends: [['acs', '0009:02:00.0', '0011001']],
+  },
   { reason: 'PortDown', breaks: [['port-down', NIC]], mends: [['port-up', NIC]] },
   { reason: 'WaitingForDriver', breaks: [['unbind', NIC]], mends: [['bind', NIC]] },
   { reason: 'VerbsNodeMissing', breaks: [['hide-uverbs', NIC]], mends: [['show-uverbs', NIC]] },
@@ -168,7 +173,7 @@ describe('a fault', () => {
 
 /** Counts what reaches a device. */
 function counting(host: Host) {
-  const counts = { opened: [] as string[], vpdRead: [] as string[] };
+  const counts = { opened: [] as string[], vpdRead: [] as string[], configRead: [] as string[] };
   const counted: Host = Object.create(host, {
     openDevice: {
       value: (path: string, device: string) => {
@@ -184,6 +189,7 @@ function counting(host: Host) {
         read: (path) => host.sysfs.read(path),
         readSlow: (path, device) => {
           if (path.endsWith('/vpd')) counts.vpdRead.push(device);
+          if (path.endsWith('/config')) counts.configRead.push(device);
           return host.sysfs.readSlow(path, device);
         },
       } satisfies Host['sysfs'],
@@ -212,8 +218,9 @@ describe('what reaches a device', () => {
     const before = await observer.round();
     counts.opened.length = 0;
     counts.vpdRead.length = 0;
-    expect(await observer.round({ trigger: { kind: 'uevents', functions: ['0000:00:00.0'] } })).toEqual(before);
-    expect(counts).toEqual({ opened: [], vpdRead: [] });
+    counts.configRead.length = 0;
+    expect(await observer.round({ trigger: { kind: 'uevents', functions: ['0009:06:00.0'] } })).toEqual(before);
+    expect(counts).toEqual({ opened: [], vpdRead: [], configRead: [] });
   });
 
   it('is asked again at a rescan, without reading any VPD again', async () => {
@@ -245,6 +252,17 @@ describe('what reaches a device', () => {
     counts.vpdRead.length = 0;
     await observer.round({ trigger: { kind: 'gap' } });
     expect(counts.vpdRead).toHaveLength(8);
+  });
+
+  it('is read anew of ports at a rescan, because ACS changes without an event', async () => {
+    const host = await tray();
+    const observer = new Observer(host);
+    await observer.round();
+    change(host, ['acs', '0009:02:00.0', '0011101']);
+    const [unaware] = await observer.round({ trigger: { kind: 'uevents', functions: [] } });
+    expect(unaware).toMatchObject({ reason: 'Paired' });
+    const [aware] = await observer.round({ trigger: { kind: 'rescan' } });
+    expect(aware).toMatchObject({ reason: 'AcsMisconfigured' });
   });
 
   it('is asked again when a DMA function comes or goes, even if its event was for another NIC', async () => {

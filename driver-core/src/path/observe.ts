@@ -11,6 +11,7 @@ import { askKernel } from './ask.ts';
 import { assess } from './assess.ts';
 import { defaultRouteInterfaces } from './default-route.ts';
 import type { Trigger } from './follow.ts';
+import { AcsObserver } from './observe-acs.ts';
 import type { Path, VerificationLevel } from './path.ts';
 import type { DmaSeen, KernelSeen, NicSeen, Snapshot, VpdSeen } from './snapshot.ts';
 
@@ -40,8 +41,11 @@ export class Observer {
   readonly #vpds = new Map<string, Kept<Vpd>>();
   readonly #answers = new Map<string, Kept<KernelSeen>>();
 
+  readonly #acs: AcsObserver;
+
   constructor(host: Host) {
     this.#host = host;
+    this.#acs = new AcsObserver(host);
   }
 
   /** Never fails because of a device: what is wrong with one becomes the reason of its path. */
@@ -62,15 +66,17 @@ export class Observer {
       dmas,
       verification,
     };
-    const [nics, dmasSeen] = await Promise.all([
+    const [nics, dmasSeen, acs] = await Promise.all([
       Promise.all(ofKind('nic').map((fn) => this.#nic(fn, surroundings))),
       Promise.all(dmas.map(async (dma): Promise<DmaSeen> => ({ ...dma, vpd: await this.#vpd(dma.fn, dma.driver) }))),
+      this.#acs.observe(functions),
     ]);
     return {
       functions,
       nics,
       dmas: dmasSeen,
       gpus: ofKind('gpu').map(attached),
+      ...acs,
       rdmaNamespacesShared: this.#rdmaNamespacesShared(),
     };
   }
@@ -135,6 +141,7 @@ export class Observer {
   }
 
   #forget(trigger: Trigger | undefined): void {
+    this.#acs.forget(trigger);
     if (trigger?.kind === 'uevents') {
       for (const address of trigger.functions) {
         this.#vpds.delete(address);

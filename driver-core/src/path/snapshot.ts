@@ -1,6 +1,7 @@
 // What one round saw, as plain data: made by observe.ts, judged by assess.ts. Nothing here is concluded yet.
 import type { Errno } from '../host/host.ts';
 import type { Attachment, NicAttachment, PciFunction } from '../pci/functions.ts';
+import type { Missing } from '../pci/config-space.ts';
 import type { Vpd, VpdError } from '../pci/vpd.ts';
 import type { Refusal } from '../verbs/errors.ts';
 import type { VerificationLevel } from './path.ts';
@@ -39,12 +40,19 @@ export interface GpuSeen extends Attachment {
   readonly fn: PciFunction;
 }
 
+/** The ACS control bits of a port, or why they are not known. */
+export type AcsSeen = number | Missing | Errno;
+
 export interface Snapshot {
   /** Every PCI function of the node. */
   readonly functions: readonly PciFunction[];
   readonly nics: readonly NicSeen[];
   readonly dmas: readonly DmaSeen[];
   readonly gpus: readonly GpuSeen[];
+  /** By the address of each port that has a part in this (pci/ports.ts). */
+  readonly acs: ReadonlyMap<string, AcsSeen>;
+  /** Asked where NIC and GPU share a switch. Undefined: not asked, not readable, or some have it and some not. */
+  readonly nicsHaveAts: boolean | undefined;
   /** `rdma system`: false when every RDMA device belongs to one network namespace; undefined where ib_core does not say. */
   readonly rdmaNamespacesShared: boolean | undefined;
 }

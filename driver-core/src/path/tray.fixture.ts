@@ -1,7 +1,7 @@
 // For tests only: a snapshot of one healthy path, NIC in PCI domain 0 and DMA function with its GPU in domain 9, to be changed at one point.
 import type { PciFunction } from '../pci/functions.ts';
 import type { Vpd } from '../pci/vpd.ts';
-import type { DmaSeen, GpuSeen, NicSeen, Snapshot } from './snapshot.ts';
+import type { AcsSeen, DmaSeen, GpuSeen, NicSeen, Snapshot } from './snapshot.ts';
 
 const NIC_PORT = 'devices/pci0000:00/0000:00:00.0';
 const DMA_SWITCH = 'devices/pci0009:00/0009:00:00.0/0009:01:00.0';
@@ -73,12 +73,24 @@ export const BRIDGES = [
   `${DMA_SWITCH}/0009:02:02.0/0009:04:00.0/0009:05:00.0`,
 ].map(bridge);
 
+/** As it should be. */
+export const ACS: ReadonlyMap<string, AcsSeen> = new Map<string, AcsSeen>([
+  ['0000:00:00.0', 0b0011101],
+  ['0009:00:00.0', 0b0011100],
+  ['0009:01:00.0', 'absent'],
+  ['0009:02:00.0', 0b0011001],
+  ['0009:02:02.0', 0b0010101],
+  ['0009:04:00.0', 'absent'],
+  ['0009:05:00.0', 0b0011101],
+]);
+
 interface Parts {
   readonly nics: readonly NicSeen[];
   readonly dmas: readonly DmaSeen[];
   readonly gpus: readonly GpuSeen[];
   /** Functions of no special kind. */
   readonly others: readonly PciFunction[];
+  readonly acs: ReadonlyMap<string, AcsSeen>;
   readonly rdmaNamespacesShared: boolean | undefined;
 }
 
@@ -89,10 +101,11 @@ export function snapshot(parts: Partial<Parts> = {}): Snapshot {
     dmas = [dmaAt(DMA_PATH)],
     gpus = [gpuAt(GPU_PATH)],
     others = BRIDGES,
+    acs = ACS,
     rdmaNamespacesShared = true,
   } = parts;
   const seen = [...nics, ...dmas, ...gpus].map((part) => part.fn);
-  return { functions: [...others, ...seen], nics, dmas, gpus, rdmaNamespacesShared };
+  return { functions: [...others, ...seen], nics, dmas, gpus, acs, nicsHaveAts: undefined, rdmaNamespacesShared };
 }
 
 export function withNic(changes: Partial<NicSeen>, parts: Partial<Parts> = {}): Snapshot {

@@ -9,6 +9,28 @@ export const DMA_FUNCTION = 0x2100;
 /** Drivers that pair a DMA function with NICs: mlx5_ib since Linux 6.12, renamed mlx5_dd when it moved out of mlx5_ib. */
 export const DMA_DRIVERS: readonly string[] = ['mlx5_ib', 'mlx5_dd'];
 
+/** Bridges of which rdma_topo knows what their ACS should be: ports of ConnectX and BlueField switches, root ports of Grace and Vera. */
+const SWITCH_PORTS: ReadonlySet<number> = new Set([0x1979, 0x197b, 0x197c]);
+const GRACE_ROOT_PORTS: ReadonlySet<number> = new Set([0x22b1, 0x22b2, 0x22b8]);
+const VERA_ROOT_PORTS: ReadonlySet<number> = new Set([0x2f95, 0x2f96]);
+
+interface Ids {
+  readonly vendor: number;
+  readonly device: number;
+}
+
+export function isSwitchPort({ vendor, device }: Ids): boolean {
+  return vendor === MELLANOX && SWITCH_PORTS.has(device);
+}
+
+export function isGraceRootPort({ vendor, device }: Ids): boolean {
+  return vendor === NVIDIA && GRACE_ROOT_PORTS.has(device);
+}
+
+export function isVeraRootPort({ vendor, device }: Ids): boolean {
+  return vendor === NVIDIA && VERA_ROOT_PORTS.has(device);
+}
+
 interface Model {
   readonly name: string;
   /** False: known to have no DMA function, so the kernel need not be asked. */

@@ -28,6 +28,11 @@ export function complexRoot({ path }: PciFunction): string {
   return below.length > 0 ? first : hostBridge(path);
 }
 
+/** The root port above a function, or the function itself on the root bus. */
+export function rootPortOf({ path, address }: PciFunction): string {
+  return chainOf(path)[0] ?? address;
+}
+
 /** True where a root port stands above the function, so that its subtree is the hardware's and not a hypervisor's. */
 export function isBelowRootPort({ path }: PciFunction): boolean {
   return chainOf(path).length > 1;
