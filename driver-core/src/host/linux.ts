@@ -4,13 +4,14 @@ import { endianness, release } from 'node:os';
 import { promisify } from 'node:util';
 
 import { systemClock } from './clock.ts';
+import { createDmabuf } from './dmabuf.ts';
 import { linuxFiles, toErrno } from './files.ts';
 import type { Answer, Device, Dmabuf, Host, Pointer, Uevent } from './host.ts';
 import { refused } from './host.ts';
 import { Lanes } from './lanes.ts';
 import type { Native } from './native.ts';
 import { loadNative } from './native.ts';
-import { createUdmabuf } from './udmabuf.ts';
+
 import { uevents } from './uevents.ts';
 
 export interface LinuxHostOptions {
@@ -75,7 +76,7 @@ class LinuxHost implements Host {
   }
 
   async dmabuf(bytes: number): Promise<Answer<Dmabuf>> {
-    return createUdmabuf(this.#native, this.#devRoot, bytes);
+    return createDmabuf(this.#native, this.#devRoot, bytes);
   }
 
   /** Nothing is held open between calls; what is blocked in the kernel cannot be closed (leave.ts). */

@@ -1,5 +1,5 @@
 // A verbs context on one NIC: open, GET_CONTEXT, ask for the DMA function, protection domains. Memory is in memory-region.ts.
-import type { Device, Host } from '../host/host.ts';
+import type { Answer, Device, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import * as abi from './abi.ts';
 import { malformed, Refusal } from './errors.ts';
@@ -23,9 +23,11 @@ const MINIMAL_CONTEXT = {
 /** One per file descriptor; closing it frees everything made through it. */
 export class Context {
   readonly device: Device;
+  readonly #pageSize: number;
 
-  private constructor(device: Device) {
+  private constructor(device: Device, pageSize: number) {
     this.device = device;
+    this.#pageSize = pageSize;
   }
 
   /** `uverbs` such as uverbs0; `nic` is the PCI address that a blocked call is charged to. */
@@ -38,7 +40,7 @@ export class Context {
       input(abi.UVERBS_ATTR_UHW_IN, abi.mlx5_ib_alloc_ucontext_req_v2.encode(MINIMAL_CONTEXT)),
       output(abi.UVERBS_ATTR_UHW_OUT, Buffer.alloc(abi.mlx5_ib_alloc_ucontext_resp.size)),
     ]);
-    if (!refused(answer)) return new Context(device);
+    if (!refused(answer)) return new Context(device, host.pageSize);
     await device.close();
     return new Refusal('GET_CONTEXT', answer);
   }
@@ -68,7 +70,7 @@ export class Context {
       output(abi.UVERBS_ATTR_UHW_OUT, Buffer.alloc(abi.mlx5_ib_alloc_pd_resp.size)),
     ]);
     if (refused(answer)) return new Refusal('ALLOC_PD', answer);
-    return new ProtectionDomain(this.device, abi.ib_uverbs_alloc_pd_resp.read(response).pd_handle);
+    return new ProtectionDomain(this.device, abi.ib_uverbs_alloc_pd_resp.read(response).pd_handle, this.#pageSize);
   }
 
   async close(): Promise<void> {
@@ -79,13 +81,17 @@ export class Context {
 export class ProtectionDomain {
   readonly device: Device;
   readonly handle: number;
+  /** Of the system, which registrations have to keep to. */
+  readonly pageSize: number;
 
-  constructor(device: Device, pdHandle: number) {
+  constructor(device: Device, pdHandle: number, pageSize: number) {
     this.device = device;
     this.handle = pdHandle;
+    this.pageSize = pageSize;
   }
 
-  async destroy() {
+  /** EBUSY while it has memory regions. */
+  async destroy(): Promise<Answer<0>> {
     const answer = await call(this.device, PD_DESTROY, [handle(abi.UVERBS_ATTR_DESTROY_PD_HANDLE, this.handle)]);
     return refused(answer) ? answer : 0;
   }

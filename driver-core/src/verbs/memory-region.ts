@@ -5,47 +5,82 @@ import * as abi from './abi.ts';
 import type { ProtectionDomain } from './context.ts';
 import { malformed, Refusal } from './errors.ts';
 import type { Attribute, Method } from './request.ts';
+import type { Registration, Wanted } from './registration.ts';
+import { checked } from './registration.ts';
 import { call, handle, input32, input64, newHandle, output } from './request.ts';
 
 const REG_DMABUF_MR: Method = { object: abi.UVERBS_OBJECT_MR, method: abi.UVERBS_METHOD_REG_DMABUF_MR };
 const MR_DESTROY: Method = { object: abi.UVERBS_OBJECT_MR, method: abi.UVERBS_METHOD_MR_DESTROY };
 
-const ACCESS = abi.IB_UVERBS_ACCESS_LOCAL_WRITE | abi.IB_UVERBS_ACCESS_REMOTE_WRITE | abi.IB_UVERBS_ACCESS_REMOTE_READ;
+const { IB_UVERBS_ACCESS_LOCAL_WRITE: LOCAL_WRITE } = abi;
 
 /** No file has this descriptor. */
 const NO_FILE = -1;
 
+/**
+ * A registered range of a DMABUF. Its keys are good until it is deregistered or the kernel revokes it, which it does when the DMA function
+ * loses its driver (hw/mlx5/main.c, mlx5_ib_data_direct_unbind). Binding the function again does not revive it: register anew. There is no
+ * rereg, which the kernel refuses for these regions (EOPNOTSUPP).
+ */
 export class MemoryRegion {
-  readonly device: Device;
   readonly handle: number;
   readonly lkey: number;
   readonly rkey: number;
+  /** Bytes. */
+  readonly length: bigint;
+  /** The address that goes with the keys. */
+  readonly iova: bigint;
+  readonly #device: Device;
+  readonly #revoked = new AbortController();
+  #deregistered = false;
 
-  constructor(device: Device, mrHandle: number, lkey: number, rkey: number) {
-    this.device = device;
-    this.handle = mrHandle;
-    this.lkey = lkey;
-    this.rkey = rkey;
+  constructor(device: Device, made: Pick<MemoryRegion, 'handle' | 'lkey' | 'rkey' | 'length' | 'iova'>) {
+    this.#device = device;
+    this.handle = made.handle;
+    this.lkey = made.lkey;
+    this.rkey = made.rkey;
+    this.length = made.length;
+    this.iova = made.iova;
   }
 
-  /** Succeeds also after the kernel revoked the region because its DMA function was unbound. */
+  get state(): 'live' | 'revoked' | 'deregistered' {
+    if (this.#deregistered) return 'deregistered';
+    return this.revoked.aborted ? 'revoked' : 'live';
+  }
+
+  /** Aborted once it is known that the keys are dead; its reason says why. The kernel tells nobody: somebody has to look (binding/). */
+  get revoked(): AbortSignal {
+    return this.#revoked.signal;
+  }
+
+  /** For whoever has seen that the kernel revoked it. A region that was deregistered before is nobody's concern. */
+  revoke(reason: Error): void {
+    if (!this.#deregistered) this.#revoked.abort(reason);
+  }
+
+  /** Frees it, also when it was revoked. A second call does nothing. */
   async deregister(): Promise<Answer<0>> {
-    const answer = await call(this.device, MR_DESTROY, [handle(abi.UVERBS_ATTR_DESTROY_MR_HANDLE, this.handle)]);
-    return refused(answer) ? answer : 0;
+    if (this.#deregistered) return 0;
+    const answer = await call(this.#device, MR_DESTROY, [handle(abi.UVERBS_ATTR_DESTROY_MR_HANDLE, this.handle)]);
+    if (refused(answer)) return answer;
+    this.#deregistered = true;
+    return 0;
   }
 }
 
-/** Registers the first `length` bytes of a DMABUF for data direct. The address is 0: data direct wants it aligned to the system page. */
-export async function registerDmabuf(
-  pd: ProtectionDomain,
-  fd: number,
-  length: number,
-): Promise<MemoryRegion | Refusal> {
-  const { attributes, lkey, rkey } = request(pd, fd, length);
+/** Throws a RegistrationError for what cannot succeed; what the kernel refuses is the answer. */
+export async function registerDmabuf(pd: ProtectionDomain, asked: Registration): Promise<MemoryRegion | Refusal> {
+  const wanted = checked(asked, pd.pageSize);
+  const { attributes, lkey, rkey } = request(pd, wanted);
   const answer = await call(pd.device, REG_DMABUF_MR, attributes);
   if (refused(answer)) return new Refusal('REG_DMABUF_MR', answer);
-  const made = answer(abi.UVERBS_ATTR_REG_DMABUF_MR_HANDLE);
-  return new MemoryRegion(pd.device, made, lkey.readUInt32LE(), rkey.readUInt32LE());
+  return new MemoryRegion(pd.device, {
+    handle: answer(abi.UVERBS_ATTR_REG_DMABUF_MR_HANDLE),
+    lkey: lkey.readUInt32LE(),
+    rkey: rkey.readUInt32LE(),
+    length: wanted.length,
+    iova: wanted.iova,
+  });
 }
 
 /**
@@ -53,23 +88,24 @@ export async function registerDmabuf(
  * the DMA function (hw/mlx5/mr.c, reg_user_mr_dmabuf_by_data_direct), so EBADF is the good answer. It proves neither the firmware's
  * crossing_vhca_mkey capability nor that a GPU's buffer can be attached.
  */
-export async function probe(pd: ProtectionDomain, pageSize: number): Promise<'ready' | Refusal> {
-  const answer = await call(pd.device, REG_DMABUF_MR, request(pd, NO_FILE, pageSize).attributes);
+export async function probe(pd: ProtectionDomain): Promise<'ready' | Refusal> {
+  const onePage = { fd: NO_FILE, length: BigInt(pd.pageSize), offset: 0n, iova: 0n, access: LOCAL_WRITE };
+  const answer = await call(pd.device, REG_DMABUF_MR, request(pd, onePage).attributes);
   if (!refused(answer)) return malformed('REG_DMABUF_MR probe', 'a memory region over a file that does not exist');
   return answer.code === 'EBADF' ? 'ready' : new Refusal('REG_DMABUF_MR probe', answer);
 }
 
-function request(pd: ProtectionDomain, fd: number, length: number) {
+function request(pd: ProtectionDomain, { fd, length, offset, iova, access }: Wanted) {
   const lkey = Buffer.alloc(4);
   const rkey = Buffer.alloc(4);
   const attributes: Attribute[] = [
     newHandle(abi.UVERBS_ATTR_REG_DMABUF_MR_HANDLE),
     handle(abi.UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE, pd.handle),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_OFFSET, 0n),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_LENGTH, BigInt(length)),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_IOVA, 0n),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_OFFSET, offset),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_LENGTH, length),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_IOVA, iova),
     input32(abi.UVERBS_ATTR_REG_DMABUF_MR_FD, fd),
-    input32(abi.UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, ACCESS),
+    input32(abi.UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, access),
     output(abi.UVERBS_ATTR_REG_DMABUF_MR_RESP_LKEY, lkey),
     output(abi.UVERBS_ATTR_REG_DMABUF_MR_RESP_RKEY, rkey),
     // A kernel that does not know data direct refuses this one; were it optional, it would make an ordinary region.

@@ -37,7 +37,7 @@ class ScriptedDevice implements Device {
 }
 
 async function contextOn(device: ScriptedDevice): Promise<Context> {
-  const host = { openDevice: async () => device } as unknown as Host;
+  const host = { openDevice: async () => device, pageSize: 65536 } as unknown as Host;
   return granted(await Context.open(host, 'uverbs0', '0000:03:00.0'));
 }
 
@@ -176,13 +176,13 @@ describe('registering for data direct', () => {
 
   it('marks the data direct flag MANDATORY, so that an old kernel refuses instead of making an ordinary region', async () => {
     const { device, pd } = await inPd(() => 0);
-    await probe(pd, 65536);
+    await probe(pd);
     expect(attributes(last(device)).get(0x1000)).toMatchObject({ len: 4, flags: 1, data: 1n, target: undefined });
   });
 
   it('probes one system page at address 0 of a file that does not exist', async () => {
     const { device, pd } = await inPd(answering(REG_DMABUF_MR, () => new Errno('EBADF', 9, 'ioctl')));
-    expect(await probe(pd, 65536)).toBe('ready');
+    expect(await probe(pd)).toBe('ready');
     const asked = attributes(last(device));
     expect(header(last(device))).toMatchObject({ object_id: 7, method_id: 4 });
     expect(asked.get(1)).toMatchObject({ len: 0, data: 7n });
@@ -192,7 +192,7 @@ describe('registering for data direct', () => {
 
   it('does not take an accepted probe for a good one', async () => {
     const { pd } = await inPd(() => 0);
-    expect(await probe(pd, 4096)).toBeInstanceOf(Refusal);
+    expect(await probe(pd)).toBeInstanceOf(Refusal);
   });
 
   it('gives a region its keys, and destroys it by the handle that the kernel wrote', async () => {
@@ -207,7 +207,7 @@ describe('registering for data direct', () => {
         return 0;
       }),
     );
-    const region = await registerDmabuf(pd, 9, 65536);
+    const region = await registerDmabuf(pd, { fd: 9, length: 65536 });
     expect(region).toMatchObject({ handle: 42, lkey: 0x1234, rkey: 0x5678 });
     await (region as MemoryRegion).deregister();
     expect(header(last(device))).toMatchObject({ object_id: 7, method_id: 1 });
@@ -216,7 +216,7 @@ describe('registering for data direct', () => {
 
   it('says which call was refused', async () => {
     const { pd } = await inPd(answering(REG_DMABUF_MR, () => new Errno('ENOTSUPP', 524, 'ioctl')));
-    const refusal = await registerDmabuf(pd, 9, 65536);
+    const refusal = await registerDmabuf(pd, { fd: 9, length: 65536 });
     expect(refusal).toMatchObject({ call: 'REG_DMABUF_MR', errno: { number: 524 } });
     expect(meaning(refusal as Refusal)?.says).toContain('iommu groups');
   });
