@@ -3,7 +3,7 @@
 import { parseArgs, styleText } from 'node:util';
 
 import { check } from './cli/check.ts';
-import type { Command, Terminal } from './cli/command.ts';
+import type { Command, Given, Terminal } from './cli/command.ts';
 import { EXIT } from './cli/command.ts';
 import { dump } from './cli/dump.ts';
 import { aligned } from './cli/table.ts';
@@ -18,14 +18,15 @@ import { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';
 
 const COMMANDS: readonly Command[] = [topo, check, dump];
 
-export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+export async function run(argv: readonly string[], terminal: Terminal, signal = NEVER): Promise<number> {
   const [first, ...rest] = argv;
   if (first === 'virtual') return runVirtual(rest, terminal);
   const asked = options(argv);
   if (asked instanceof Error) return misused(terminal, asked.message);
   const { values, positionals } = asked;
+  const { help, from, ...given } = values;
   const [name, ...surplus] = positionals;
-  if (values.help) {
+  if (help === true) {
     terminal.out(usage());
     return EXIT.done;
   }
@@ -34,18 +35,11 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     return misused(terminal, name === undefined ? 'no command given' : `no command ${JSON.stringify(name)}`);
   if (surplus.length > 0)
     return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(surplus[0])}`);
-  if (values.json && !command.json) return misused(terminal, `${command.name} has no --json`);
-  return runOn(command, values, terminal);
-}
-
-async function runOn(
-  command: Command,
-  { from, json }: { from?: string | undefined; json: boolean },
-  terminal: Terminal,
-): Promise<number> {
+  const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
+  if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
   try {
-    const host = await hostFrom(from);
-    return await command.run(host, { json }, terminal);
+    const host = await hostFrom(typeof from === 'string' ? from : undefined);
+    return await command.run({ host, given, terminal, signal });
   } catch (error) {
     if (!(error instanceof VirtualError)) throw error;
     terminal.err(error.message);
@@ -53,21 +47,29 @@ async function runOn(
   }
 }
 
+const NEVER = new AbortController().signal;
+
 async function hostFrom(fixture: string | undefined): Promise<Host> {
   return fixture === undefined ? openLinuxHost() : createVirtualHost(await loadFixture(fixture));
 }
 
-function options(argv: readonly string[]) {
+interface Asked {
+  readonly values: Given;
+  readonly positionals: readonly string[];
+}
+
+function options(argv: readonly string[]): Asked | Error {
+  const own = COMMANDS.flatMap((command) => Object.entries(command.options));
   try {
     return parseArgs({
       args: [...argv],
       allowPositionals: true,
       options: {
+        ...Object.fromEntries(own.map(([name, { type }]) => [name, { type }])),
         from: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
+        help: { type: 'boolean', short: 'h' },
       },
-    });
+    }) as Asked;
   } catch (error) {
     return error as Error;
   }
@@ -79,17 +81,19 @@ function misused({ err }: Terminal, problem: string): number {
 }
 
 function usage(): string {
-  const commands = [
-    ...COMMANDS.map(({ name, does }) => [`  ${name}`, does]),
-    ['  virtual', 'change a running virtual host (data-direct virtual --help)'],
-  ];
+  const commands = COMMANDS.flatMap(({ name, does, options: own }) => [
+    [`  ${name}`, does],
+    ...Object.entries(own).map(([option, { type, does: effect }]) => [
+      `    --${option}${type === 'string' ? ' …' : ''}`,
+      effect,
+    ]),
+  ]);
   return [
-    'data-direct <command> [--from FILE|FIXTURE] [--json]',
+    'data-direct <command> [--from FILE|FIXTURE] [option]…',
     '',
-    ...aligned(commands),
+    ...aligned([...commands, ['  virtual', 'change a running virtual host (data-direct virtual --help)']]),
     '',
     `--from  a node from a file, as data-direct dump or rdma_topo dump writes it, or a shipped one: ${FIXTURE_NAMES.join(', ')}`,
-    '--json  for programs (topo, check)',
     '',
     'Exit codes: 0 done, 1 failed, 2 misused, 100 check found a path that is not ready.',
     'Without --from it reads this machine: as root for the VPD, and with access to /dev/infiniband.',

@@ -5,16 +5,16 @@ import { Observer } from '../path/observe.ts';
 import type { Path } from '../path/path.ts';
 import { mayHaveDataDirect } from '../pci/ids.ts';
 import type { Command, Terminal } from './command.ts';
-import { EXIT } from './command.ts';
+import { EXIT, JSON_OPTION } from './command.ts';
 import { COLOURS } from './topo.ts';
 
 export const check: Command = {
   name: 'check',
   does: 'what is wrong and how to mend it; exit code 0 all ready, 100 not',
-  json: true,
-  run: async (host, { json }, terminal) => {
+  options: JSON_OPTION,
+  run: async ({ host, given, terminal }) => {
     const findings = (await new Observer(host).round({ verification: 'Probe' })).map(judge);
-    if (json) terminal.out(JSON.stringify(findings, undefined, 2));
+    if (given['json']) terminal.out(JSON.stringify(findings, undefined, 2));
     else print(findings, terminal);
     return findings.some(({ verdict }) => verdict === 'FAIL') ? EXIT.notReady : EXIT.done;
   },

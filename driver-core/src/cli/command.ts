@@ -13,9 +13,28 @@ export interface Terminal {
 /** Exit codes. 1 and 2 are for every command; 100 is what rdma_topo check says too. */
 export const EXIT = { done: 0, failed: 1, misused: 2, notReady: 100 } as const;
 
+/** An option of one command. --from and --help are everybody's. */
+export interface Option {
+  readonly type: 'boolean' | 'string';
+  readonly does: string;
+}
+
+/** What was given; an option that was not is undefined. */
+export type Given = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface Invocation {
+  readonly host: Host;
+  readonly given: Given;
+  readonly terminal: Terminal;
+  /** The user wants it to end. */
+  readonly signal: AbortSignal;
+}
+
 export interface Command {
   readonly name: string;
   readonly does: string;
-  readonly json: boolean;
-  readonly run: (host: Host, options: { readonly json: boolean }, terminal: Terminal) => Promise<number>;
+  readonly options: Readonly<Record<string, Option>>;
+  readonly run: (invocation: Invocation) => Promise<number>;
 }
+
+export const JSON_OPTION: Readonly<Record<'json', Option>> = { json: { type: 'boolean', does: 'for programs' } };

@@ -16,8 +16,8 @@ import { EXIT } from './command.ts';
 export const dump: Command = {
   name: 'dump',
   does: 'the node as JSON, for --from here and rdma_topo -F',
-  json: false,
-  run: async (host, _options, { out }) => {
+  options: {},
+  run: async ({ host, terminal: { out } }) => {
     out(JSON.stringify(await dumpOf(host), undefined, 1));
     return EXIT.done;
   },

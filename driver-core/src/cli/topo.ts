@@ -2,16 +2,16 @@
 import { Observer } from '../path/observe.ts';
 import type { Path } from '../path/path.ts';
 import type { Command, Terminal } from './command.ts';
-import { EXIT } from './command.ts';
+import { EXIT, JSON_OPTION } from './command.ts';
 import { aligned } from './table.ts';
 
 export const topo: Command = {
   name: 'topo',
   does: 'NICs, their DMA functions and GPUs, as a table',
-  json: true,
-  run: async (host, { json }, terminal) => {
+  options: JSON_OPTION,
+  run: async ({ host, given, terminal }) => {
     const paths = await new Observer(host).round({ verification: 'None' });
-    if (json) terminal.out(JSON.stringify(paths, undefined, 2));
+    if (given['json']) terminal.out(JSON.stringify(paths, undefined, 2));
     else print(paths, terminal);
     return EXIT.done;
   },
