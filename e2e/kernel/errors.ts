@@ -9,6 +9,8 @@ export const kernelError = errorsOf({
     `Debian ${f.suite} now has ${f.found} in place of Linux ${f.wanted}: change e2e/kernel/versions.ts and look at the suite's table of errnos`,
   QEMU_SERIES_CHANGED: (f: { suite: string; wanted: string; found: string }) =>
     `Debian ${f.suite} now has QEMU ${f.found} in place of ${f.wanted}: change e2e/kernel/versions.ts`,
+  QEMU_PATCH_REFUSED: (f: { model: string; found: number }) =>
+    `the ids of ${f.model} are ${f.found} times in this QEMU, expected once: look at e2e/kernel/toolchain/patched-qemu.ts`,
   PACKAGE_CONTENT_MISSING: (f: { what: string; packages: readonly string[] }) =>
     `${f.what} is not in ${f.packages.join(', ')}: Debian has moved it, see e2e/kernel/toolchain`,
   MODULE_MALFORMED: (f: { file: string; problem: string }) =>

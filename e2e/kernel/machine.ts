@@ -13,15 +13,15 @@ import { AgentChannel } from './boot/agent-channel.ts';
 import { type Files, qemuArguments } from './boot/command-line.ts';
 import { makeInitramfs } from './boot/initramfs.ts';
 import { Qmp, type QmpEvent } from './boot/qmp.ts';
-import { type Bridge, type Iommu, topologyWords, type VfioUserDevice } from './boot/topology.ts';
+import { type Bridge, type Iommu, pciTree, type QemuDevice, type VfioUserDevice } from './boot/topology.ts';
 import { kernelError } from './errors.ts';
 import type { Guest } from './guest/guest.ts';
 import { openKernel } from './toolchain/kernel.ts';
-import { qemuCommand } from './toolchain/qemu.ts';
-import { ensureToolchain, type Toolchain } from './toolchain/toolchain.ts';
+import { qemuCommand, qemuProgram } from './toolchain/qemu.ts';
+import { ensurePatchedQemu, ensureToolchain, type Toolchain } from './toolchain/toolchain.ts';
 import type { KernelSeries } from './versions.ts';
 
-export type { Bridge, Iommu, VfioUserDevice } from './boot/topology.ts';
+export type { Bridge, Iommu, QemuDevice, VfioUserDevice } from './boot/topology.ts';
 export type { Guest } from './guest/guest.ts';
 
 export interface MachineOptions {
@@ -30,11 +30,13 @@ export interface MachineOptions {
   readonly iommu?: Iommu;
   /** Root ports and switches. */
   readonly topology?: readonly Bridge[];
+  /** Whose vendor and device ids they carry. Default: qemu. */
+  readonly bridgeIds?: 'qemu' | 'nvidia';
   readonly devices?: readonly VfioUserDevice[];
+  /** Devices of QEMU's own, made last. */
+  readonly otherDevices?: readonly QemuDevice[];
   /** More words for the kernel's command line. */
   readonly append?: readonly string[];
-  /** More arguments for QEMU. */
-  readonly qemu?: readonly string[];
   readonly report?: Report;
 }
 
@@ -50,8 +52,10 @@ const logLines = 60;
 export async function boot(options: MachineOptions): Promise<Machine> {
   const report = options.report ?? ((line: string) => console.log(line));
   const toolchain = await ensureToolchain(report);
+  const program =
+    options.bridgeIds === 'nvidia' ? await ensurePatchedQemu(toolchain, report) : qemuProgram(toolchain.qemu);
   const begun = performance.now();
-  const machine = await Machine.start(toolchain, options);
+  const machine = await Machine.start(toolchain, program, options);
   const seconds = ((performance.now() - begun) / 1000).toFixed(1);
   report(`Linux ${machine.release} with Node ${machine.node} up after ${seconds} s`);
   return machine;
@@ -77,14 +81,14 @@ export class Machine {
     this.node = hello.node;
   }
 
-  static async start(toolchain: Toolchain, options: MachineOptions): Promise<Machine> {
+  static async start(toolchain: Toolchain, program: string, options: MachineOptions): Promise<Machine> {
     const directory = await temporaryDirectory('data-direct-machine');
     const files = await prepareFiles(directory.path, toolchain, options.kernel);
     const agent = await AgentChannel.listen(files.agentSocket);
     const qmp = await Qmp.listen(files.qmpSocket);
-    const { iommu = 'none', topology = [], devices = [], append = [], qemu = [] } = options;
-    const words = qemuArguments(files, topologyWords(iommu, topology, devices), { kernel: append, qemu });
-    const child = await startChild([...qemuCommand(toolchain.qemu), ...words], files.qemuLog);
+    const { iommu = 'none', topology = [], devices = [], otherDevices = [], append = [] } = options;
+    const words = qemuArguments(files, pciTree(iommu, topology, devices), otherDevices, append);
+    const child = await startChild([...qemuCommand(toolchain.qemu, program), ...words], files.qemuLog);
     const parts = { directory, files, qemu: child, agent, qmp };
     void tellEnd(parts);
     const limit = setTimeout(() => void tooSlow(parts), bootTimeoutMs);

@@ -1,6 +1,6 @@
 // QEMU's arguments for one machine. Everything that is not written here, QEMU is told to leave out (-nodefaults).
 
-import type { Words } from './topology.ts';
+import type { QemuDevice, Tree } from './topology.ts';
 
 export interface Files {
   readonly vmlinuz: string;
@@ -27,7 +27,13 @@ const processor = ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'];
 /** A panic or an oops ends the machine: a test that hangs on a broken kernel would tell nothing. */
 const kernelWords = ['console=ttyS0', 'quiet', 'panic=-1', 'oops=panic'];
 
-export function qemuArguments(files: Files, topology: Words, more: Words): string[] {
+/** `others` are devices that the test wants besides. */
+export function qemuArguments(
+  files: Files,
+  tree: Tree,
+  others: readonly QemuDevice[],
+  append: readonly string[],
+): string[] {
   return [
     ['-nodefaults', '-display', 'none', '-no-reboot'],
     [...processor, '-m', memory],
@@ -35,22 +41,27 @@ export function qemuArguments(files: Files, topology: Words, more: Words): strin
     ['-object', `memory-backend-memfd,id=memory,size=${memory},share=on`],
     ['-machine', 'q35,memory-backend=memory,kernel-irqchip=split'],
     ['-kernel', files.vmlinuz, '-initrd', files.initramfs],
-    ['-append', [...kernelWords, ...topology.kernel, ...more.kernel].join(' ')],
-    topology.qemu, // an IOMMU has to come before the devices behind it
+    ['-append', [...kernelWords, ...tree.append, ...append].join(' ')],
     ['-chardev', `file,id=console,path=${files.consoleLog}`, '-serial', 'chardev:console'],
     ['-chardev', `socket,id=qmp,path=${files.qmpSocket}`, '-object', 'monitor-qmp,id=monitor,chardev=qmp'],
-    ['-device', 'virtio-serial-pci'],
     ['-chardev', `socket,id=agent,path=${files.agentSocket}`],
-    ['-device', 'virtserialport,chardev=agent,name=agent'],
     ['-chardev', `file,id=kernel-log,path=${files.kernelLog}`],
-    ['-device', 'virtserialport,chardev=kernel-log,name=kernel-log'],
-    ...shareNames.flatMap((name) => ['-virtfs', share(name, files.shares[name])]),
-    more.qemu,
+    ...shareNames.map((name) => ['-fsdev', share(name, files.shares[name])]),
+    // QEMU makes devices that are written as JSON in this order. The tree comes first: an IOMMU has to be there before the
+    // devices behind it, and the bridges before others take their slots.
+    ...[...tree.devices, ...ownDevices, ...others].map((device) => ['-device', JSON.stringify(device)]),
   ].flat();
 }
+
+const ownDevices: readonly QemuDevice[] = [
+  { driver: 'virtio-serial-pci' },
+  { driver: 'virtserialport', chardev: 'agent', name: 'agent' },
+  { driver: 'virtserialport', chardev: 'kernel-log', name: 'kernel-log' },
+  ...shareNames.map((name) => ({ driver: 'virtio-9p-pci', fsdev: name, mount_tag: name })),
+];
 
 /** Only `work` is written to. */
 function share(name: ShareName, path: string): string {
   const writable = name === 'work' ? '' : ',readonly=on';
-  return `local,path=${path},mount_tag=${name},security_model=none${writable}`;
+  return `local,id=${name},path=${path},security_model=none${writable}`;
 }

@@ -36,7 +36,7 @@ export class JsonLines {
 
   #connected(socket: Socket): void {
     this.#socket = socket;
-    socket.on('error', () => undefined); // as for send
-    createInterface(socket).on('line', (line) => this.#receive(JSON.parse(line)));
+    const lines = createInterface(socket).on('line', (line) => this.#receive(JSON.parse(line)));
+    for (const end of [socket, lines]) end.on('error', () => undefined); // as for send
   }
 }

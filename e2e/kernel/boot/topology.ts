@@ -1,4 +1,4 @@
-// The PCI tree of a machine as QEMU's arguments and the kernel's. Data in, words out.
+// The PCI tree of a machine as QEMU's devices and the kernel's command line. Data in, data out.
 
 /** QEMU's q35 has one PCI domain. Its switch ports have no ACS capability; its root ports have. */
 const models = {
@@ -33,9 +33,14 @@ export interface VfioUserDevice {
 
 export type Iommu = 'none' | 'passthrough' | 'translating';
 
-export interface Words {
-  readonly qemu: readonly string[];
-  readonly kernel: readonly string[];
+/** A device of QEMU as its own options name it; the argument of -device and of QMP's device_add. */
+export type QemuDevice = Readonly<Record<string, unknown>> & { readonly driver: string };
+
+export interface Tree {
+  /** In the order in which they have to be made. */
+  readonly devices: readonly QemuDevice[];
+  /** Words for the kernel's command line. */
+  readonly append: readonly string[];
 }
 
 const iommuWords: Readonly<Record<Iommu, readonly string[]>> = {
@@ -44,23 +49,21 @@ const iommuWords: Readonly<Record<Iommu, readonly string[]>> = {
   translating: ['intel_iommu=on', 'iommu=nopt'],
 };
 
-export function topologyWords(iommu: Iommu, bridges: readonly Bridge[], devices: readonly VfioUserDevice[]): Words {
+export function pciTree(iommu: Iommu, bridges: readonly Bridge[], devices: readonly VfioUserDevice[]): Tree {
   const unit = iommu === 'none' ? [] : [{ driver: 'intel-iommu', 'caching-mode': true }];
-  const all = [...unit, ...bridges.map(bridgeDevice), ...devices.map(vfioUserDevice)];
   const acs = bridges.flatMap(({ slot, acs: flags }) => (flags === undefined ? [] : [`${flags}@${rootAddress(slot)}`]));
   return {
-    qemu: all.flatMap((device) => ['-device', JSON.stringify(device)]),
-    kernel: [...iommuWords[iommu], ...(acs.length === 0 ? [] : [`pci=config_acs=${acs.join(';')}`])],
+    devices: [...unit, ...bridges.map(bridgeDevice), ...devices.map(vfioUserDevice)],
+    append: [...iommuWords[iommu], ...(acs.length === 0 ? [] : [`pci=config_acs=${acs.join(';')}`])],
   };
 }
 
-/** The argument of QMP's device_add as well. */
-export function vfioUserDevice({ id, socket, bus }: VfioUserDevice): Record<string, unknown> {
+export function vfioUserDevice({ id, socket, bus }: VfioUserDevice): QemuDevice {
   return { driver: 'vfio-user-pci', id, bus, socket: { type: 'unix', path: socket } };
 }
 
 /** Chassis and slot numbers only have to differ. */
-function bridgeDevice({ id, kind, bus, slot }: Bridge, index: number): Record<string, unknown> {
+function bridgeDevice({ id, kind, bus, slot }: Bridge, index: number): QemuDevice {
   const place = { driver: models[kind], id, bus: bus ?? 'pcie.0', addr: hex(slot) };
   return kind === 'switch-upstream' ? place : { ...place, chassis: index + 1, slot: index + 1 };
 }

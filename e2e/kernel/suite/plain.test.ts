@@ -7,10 +7,10 @@ import { linuxHost } from './linux-host.ts';
 import { softwareDevice } from './software-device.ts';
 
 /** A PCI function that the rig itself does not need: the cases bind and unbind it. */
-const spare = { address: '0000:00:10.0', argument: 'virtio-rng-pci,addr=10' };
+const spare = { address: '0000:00:10.0', device: { driver: 'virtio-rng-pci', addr: '10' } };
 
 describe.each(kernelSeries)('%s', (kernel) => {
-  const machine = booted(() => ({ kernel, qemu: ['-device', spare.argument] }));
+  const machine = booted(() => ({ kernel, otherDevices: [spare.device] }));
   linuxHost(machine, spare.address);
   softwareDevice(machine);
 });

@@ -13,7 +13,7 @@ import { qemu } from '../versions.ts';
 import type { Archive } from './archive.ts';
 import { recordPackages } from './packages.ts';
 
-const programName = 'qemu-system-x86_64';
+export const programName = 'qemu-system-x86_64';
 /** libstdc++6 is no dependency of it in backports, but of some of its libraries. */
 const debianNames = ['qemu-system-x86', 'libstdc++6'];
 /** All that `-nodefaults -display none -kernel` reads. */
@@ -43,24 +43,22 @@ export function qemuPart(archive: () => Promise<Archive>): Part {
   };
 }
 
-/** What comes before QEMU's own arguments. `program` may be a changed copy. */
-export function qemuCommand(directory: string, program = join(directory, 'bin', programName)): string[] {
+/** What comes before QEMU's own arguments. `program` is the one in `directory` or a changed copy of it. */
+export function qemuCommand(directory: string, program: string): string[] {
   const libraries = join(directory, 'lib');
-  return [
-    join(libraries, 'ld-linux-x86-64.so.2'),
-    '--library-path',
-    libraries,
-    program,
-    '-L',
-    join(directory, 'firmware'),
-  ];
+  const linker = join(libraries, 'ld-linux-x86-64.so.2');
+  return [linker, '--library-path', libraries, program, '-L', join(directory, 'firmware')];
+}
+
+export function qemuProgram(directory: string): string {
+  return join(directory, 'bin', programName);
 }
 
 async function takeQemu(from: string, to: string): Promise<void> {
   const program = join(from, 'usr/bin', programName);
   const libraries = await neededLibraries([program], { readElf, find: (soname) => findLibrary(from, soname) });
   for (const directory of ['bin', 'lib', 'firmware']) await mkdir(join(to, directory));
-  await copyFile(program, join(to, 'bin', programName));
+  await copyFile(program, qemuProgram(to));
   for (const [soname, file] of libraries) await copyFile(file, join(to, 'lib', soname));
   await chmod(join(to, 'lib/ld-linux-x86-64.so.2'), 0o755);
   for (const file of firmware) await copyFile(join(from, 'usr/share', file), join(to, 'firmware', basename(file)));

@@ -1,5 +1,6 @@
 // Everything that a virtual machine is made of, on disk: from the cache, or fetched now.
 
+import { join } from 'node:path';
 import { withCache } from '../../rig/cache.ts';
 import { ensurePart, type Part } from '../../rig/part.ts';
 import type { Report } from '../../rig/progress.ts';
@@ -7,7 +8,8 @@ import { type KernelSeries, kernelSeries } from '../versions.ts';
 import { Archive } from './archive.ts';
 import { guestRootPart } from './guest-root.ts';
 import { kernelPart } from './kernel.ts';
-import { qemuPart } from './qemu.ts';
+import { patchedQemuPart } from './patched-qemu.ts';
+import { programName, qemuPart, qemuProgram } from './qemu.ts';
 
 /** Directories. */
 export interface Toolchain {
@@ -33,4 +35,10 @@ export async function ensureToolchain(report: Report, signal?: AbortSignal): Pro
   } finally {
     await (await opened?.catch(() => undefined))?.close();
   }
+}
+
+/** A QEMU whose root ports and switches carry NVIDIA's ids: the program that qemuCommand takes. */
+export async function ensurePatchedQemu({ qemu }: Toolchain, report: Report): Promise<string> {
+  const part = patchedQemuPart(qemuProgram(qemu));
+  return join(await withCache('kernel', report, (root) => ensurePart(root, part, report)), programName);
 }
