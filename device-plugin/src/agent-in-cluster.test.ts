@@ -72,7 +72,7 @@ test('the operator’s spec becomes devices, and what is found becomes status', 
   startAgent();
   ask(resource());
   await kubelet.until('four paths', healthy(4));
-  await until(() => registered() === 'True', 'the kubelet’s following told');
+  await until(() => status()?.observedGeneration === 1 && registered() === 'True', 'the kubelet’s following told');
   expect(status()).toMatchObject({
     observedGeneration: 1,
     pathCounts: { total: 4, ready: 4 },

@@ -31,6 +31,8 @@ export interface AgentOptions {
 }
 
 const LEAVE_MS = 2000;
+/** A registration takes milliseconds. A report that came before it would make a new resource look degraded for a moment. */
+const REGISTRATION_MS = 1000;
 
 export class Agent implements Health {
   readonly #options: AgentOptions;
@@ -87,6 +89,7 @@ export class Agent implements Health {
 
   async #report(signal: AbortSignal): Promise<void> {
     await this.#reportBell.answer(signal);
+    await this.#kubelet.followed(AbortSignal.any([signal, AbortSignal.timeout(REGISTRATION_MS)]));
     if (this.#last && !signal.aborted)
       await this.#options.reporter.report(this.#last, (resource) => this.#kubelet.isRegistered(resource));
   }

@@ -1,8 +1,13 @@
-// Sees kubelet.sock come and go. A kubelet that starts empties the directory and binds the socket anew: another file is another kubelet.
+// Sees kubelet.sock come and go, and a plug-in's own socket go. A kubelet that starts empties the directory and binds the socket anew:
+// another file is another kubelet.
 import { type FSWatcher, statSync, watch } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 
-import { orAborted } from '../delay.ts';
+import { delay, orAborted } from '../delay.ts';
+
+const PATIENCE_MS = 1000;
+const SECOND_LOOK_MS = 200;
 
 export class KubeletSocket {
   /** Where plug-ins and kubelet keep their sockets. */
@@ -12,6 +17,7 @@ export class KubeletSocket {
   /** The kubelet that is there now, if any: aborted when it is gone or another one has taken its place. */
   #life: { identity: string; over: AbortController } | undefined;
   #arrived = Promise.withResolvers<void>();
+  #looked = Promise.withResolvers<void>();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -25,6 +31,8 @@ export class KubeletSocket {
    */
   look(): void {
     this.#watcher ??= this.#watch();
+    this.#looked.resolve();
+    this.#looked = Promise.withResolvers();
     const identity = identityOf(this.path);
     if (identity === this.#life?.identity) return;
     this.#life?.over.abort();
@@ -41,6 +49,22 @@ export class KubeletSocket {
       await orAborted(this.#arrived.promise, stop);
     }
     return undefined;
+  }
+
+  /**
+   * Resolves when nobody listens under this name any more, or `over` aborts. Another agent that took the name took the registration
+   * with it: when it ends the kubelet marks the devices unhealthy, and the first agent's stream stays open as if nothing had happened.
+   */
+  async abandoned(socket: string, over: AbortSignal): Promise<void> {
+    while (!over.aborted) {
+      const look = this.#looked.promise;
+      if (await isServed(socket)) await orAborted(look, over);
+      else {
+        // Who takes the name removes the old file a moment before it binds its own.
+        await delay(SECOND_LOOK_MS, over);
+        if (!(await isServed(socket))) return;
+      }
+    }
   }
 
   close(): void {
@@ -66,4 +90,16 @@ export class KubeletSocket {
 function identityOf(path: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stat && `${stat.ino}:${stat.ctimeNs}`;
+}
+
+function isServed(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = connect(socket);
+    const answer = (isServing: boolean): void => {
+      connection.destroy();
+      resolve(isServing);
+    };
+    connection.once('connect', () => answer(true)).once('error', () => answer(false));
+    connection.setTimeout(PATIENCE_MS, () => answer(true)); // its queue is full, so there is one
+  });
 }

@@ -88,6 +88,20 @@ test('a resource is registered again after its stream broke while the kubelet st
   expect(lost).toMatchObject([{ code: 'KUBELET_STREAM_MISSING' }]);
 });
 
+test('a resource is registered again after another agent took its name and ended', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  const followed = Promise.withResolvers<string>();
+  const events: KubeletEvents = { registered: followed.resolve, lost: () => {}, allocated: () => {} };
+  const other = new Kubelet({ directory: kubelet.plugins, deviceDir: '/dev', events });
+  await other.advertise(assignment());
+  await followed.promise;
+  const noticed = new Promise<unknown>((resolve) => (onLost = resolve));
+  await other.close();
+  expect(await noticed).toMatchObject({ code: 'KUBELET_STREAM_MISSING' });
+  await kubelet.until('four paths again', sees(ids));
+});
+
 test('a Register that hangs in a kubelet which is then replaced does not keep the new one waiting', async () => {
   const called = Promise.withResolvers<void>();
   kubelet.onRegister = () => {

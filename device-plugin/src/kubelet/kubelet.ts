@@ -1,6 +1,7 @@
 // The kubelet as the agent sees it: told of pools, it keeps one registration for each and answers what the kubelet asks about them.
 import { extendedResource } from '@data-direct/crds';
 
+import { orAborted } from '../delay.ts';
 import { allocate, type AllocationContext } from '../allocation/allocate.ts';
 import { preferred } from '../allocation/preferred.ts';
 import type { Assignment, Device, Pool } from '../pool.ts';
@@ -36,6 +37,7 @@ export class Kubelet {
   readonly #options: KubeletOptions;
   readonly #plugins = new Map<string, Plugin>();
   #node: AllocationContext['node'] = [];
+  #marked = Promise.withResolvers<void>();
 
   constructor(options: KubeletOptions) {
     this.#options = options;
@@ -55,6 +57,12 @@ export class Kubelet {
   /** Whether the kubelet follows the list of this resource now. */
   isRegistered(resource: string): boolean {
     return this.#plugins.get(resource)?.isRegistered ?? false;
+  }
+
+  /** Resolves when the kubelet follows every resource, or the signal aborts. */
+  async followed(over: AbortSignal): Promise<void> {
+    while (!over.aborted && [...this.#plugins.values()].some((plugin) => !plugin.isRegistered))
+      await orAborted(this.#marked.promise, over);
   }
 
   /** Leaves without withdrawing anything: running pods keep their devices, and the next agent takes over. */
@@ -99,6 +107,8 @@ export class Kubelet {
   #mark(name: string, isRegistered: boolean): void {
     const plugin = this.#plugins.get(name);
     if (plugin) plugin.isRegistered = isRegistered;
+    this.#marked.resolve();
+    this.#marked = Promise.withResolvers();
   }
 
   /** Answers from the pool as it is when the kubelet asks. */

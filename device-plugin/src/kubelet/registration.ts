@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 
 import { Backoff } from '../backoff.ts';
-import { delay, orAborted, within } from '../delay.ts';
+import { delay, within } from '../delay.ts';
 import { AgentError } from '../errors.ts';
 import { callOnce } from './call.ts';
 import type { KubeletSocket } from './kubelet-socket.ts';
@@ -72,18 +72,35 @@ export class Registration {
   /** One registration from beginning to end. The old server is closed before the next begins: the kubelet knows plug-ins by name only. */
   async #registration(over: AbortSignal): Promise<unknown> {
     try {
-      this.#server = await PluginServer.listen(join(this.#kubelet.directory, this.#endpoint), this.#service);
+      const socket = join(this.#kubelet.directory, this.#endpoint);
+      this.#server = await PluginServer.listen(socket, this.#service);
       await this.#register(over);
       await this.#stream(this.#server, over);
       this.#events.registered(this.#resource);
-      await orAborted(this.#server.ended, over);
-      return over.aborted ? undefined : this.#trouble('KUBELET_STREAM_MISSING', 'its ListAndWatch stream ended');
+      const what = await this.#end(this.#server.ended, socket, over);
+      return over.aborted ? undefined : this.#trouble('KUBELET_STREAM_MISSING', what);
     } catch (error) {
       return over.aborted ? undefined : error;
     } finally {
       const server = this.#server;
       this.#server = undefined;
       await server?.close(CLOSE_GRACE_MS);
+    }
+  }
+
+  /** Waits for whatever ends a registration that came about, and says what it was. */
+  async #end(streamEnded: Promise<void>, socket: string, over: AbortSignal): Promise<string> {
+    const enough = new AbortController();
+    const ends = [
+      streamEnded.then(() => 'its ListAndWatch stream ended'),
+      this.#kubelet
+        .abandoned(socket, AbortSignal.any([over, enough.signal]))
+        .then(() => 'its socket is gone: another agent took its place and ended'),
+    ];
+    try {
+      return await Promise.race(ends);
+    } finally {
+      enough.abort();
     }
   }
 

@@ -40,7 +40,10 @@ interface Endpoint {
 export class VirtualKubelet {
   /** Holds `device-plugins/` and `pod-resources/`. */
   readonly directory: string;
+  /** The endpoint that registered last, by resource. */
   readonly #endpoints = new Map<string, Endpoint>();
+  /** Endpoints whose stream is open, those that others have replaced among them. */
+  readonly #followed = new Set<Endpoint>();
   readonly #waiting = new Set<() => void>();
   #servers: grpc.Server[] = [];
   #held: readonly ContainerDevices[] = [];
@@ -80,8 +83,8 @@ export class VirtualKubelet {
   stop(): void {
     for (const server of this.#servers) server.forceShutdown();
     this.#servers = [];
-    for (const name of this.#endpoints.keys()) this.#disconnect(name);
     this.#endpoints.clear();
+    for (const endpoint of this.#followed) disconnect(endpoint);
     this.#changed();
   }
 
@@ -166,38 +169,42 @@ export class VirtualKubelet {
     await this.onRegister(request);
     if (this.refuse !== undefined) throw new Error(this.refuse);
     if (request.version !== VERSION) throw new Error(`requested API version ${request.version} is not supported`);
-    this.#disconnect(request.resourceName);
     const client = new grpc.Client(`unix:${join(this.plugins, request.endpoint)}`, grpc.credentials.createInsecure(), {
       'grpc.enable_channelz': 0,
+      // A dial of its own for each registration: by default grpc-js shares a connection among clients of one path.
+      'grpc.use_local_subchannel_pool': 1,
     });
     const endpoint: Endpoint = { client, options: request.options, devices: [], stream: undefined };
     this.#endpoints.set(request.resourceName, endpoint);
     endpoint.options = await unary(client, devicePlugin.getDevicePluginOptions, {});
     this.registrations.push(request);
-    this.#follow(endpoint);
+    this.#follow(request.resourceName, endpoint);
   }
 
-  #follow(endpoint: Endpoint): void {
+  /**
+   * The real kubelet closes nothing when a resource is registered again, and when any stream of a resource ends it looks up by name whom
+   * to disconnect: the one that registered last, whoever it was that ended (pkg/kubelet/cm/devicemanager/plugin/v1beta1/handler.go).
+   */
+  #follow(resource: string, endpoint: Endpoint): void {
     const { path, requestSerialize, responseDeserialize } = devicePlugin.listAndWatch;
     const stream = endpoint.client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {});
     endpoint.stream = stream;
+    this.#followed.add(endpoint);
     stream.on('data', (devices: readonly AdvertisedDevice[]) => {
-      endpoint.devices = devices;
+      const known = this.#endpoints.get(resource);
+      if (known) known.devices = devices;
       this.#changed();
     });
     const over = (): void => {
       endpoint.stream = undefined;
+      this.#followed.delete(endpoint);
+      const last = this.#endpoints.get(resource);
+      if (last) disconnect(last);
       this.#changed();
     };
     stream.on('error', over);
     stream.on('end', over);
     this.#changed();
-  }
-
-  #disconnect(resource: string): void {
-    const endpoint = this.#endpoints.get(resource);
-    endpoint?.stream?.cancel();
-    endpoint?.client.close();
   }
 
   #ask<Request, Answer>(resource: string, method: Method<Request, Answer>, request: Request): Promise<Answer> {
@@ -209,6 +216,12 @@ export class VirtualKubelet {
   #changed(): void {
     for (const wake of this.#waiting) wake();
   }
+}
+
+function disconnect(endpoint: Endpoint): void {
+  endpoint.stream?.cancel();
+  endpoint.stream = undefined;
+  endpoint.client.close();
 }
 
 function unary<Request, Answer>(
