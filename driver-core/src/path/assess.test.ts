@@ -247,6 +247,24 @@ const TABLE: readonly Row[] = [
     names: '0009:03:00.0 (VPD ends inside keyword VU',
   },
   {
+    what: 'the VPD of the DMA function is cut off before its serial',
+    seen: tray.withDma(
+      { driver: undefined, vpd: { ...tray.vpdWith({ PN: 'x' }), broken: truncated } },
+      { kernel: pairedWithNone },
+    ),
+    reason: 'VpdUnreadable',
+    names: '0009:03:00.0 (VPD ends inside keyword VU',
+  },
+  {
+    what: 'the VPD of the DMA function is cut off behind its serial',
+    seen: tray.withDma(
+      { driver: undefined, vpd: { ...tray.vpdWith({ V3: tray.SERIAL }), broken: truncated } },
+      { kernel: pairedWithNone },
+    ),
+    reason: 'DmaDriverNotBound',
+    names: '0009:03:00.0 of mlx5_0',
+  },
+  {
     what: 'the VPD of the NIC cannot be read and the kernel knows no pair',
     seen: tray.withNic({ kernel: pairedWithNone, vpd: errno.EIO }),
     reason: 'VpdUnreadable',

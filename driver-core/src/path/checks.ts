@@ -3,7 +3,7 @@
 import type { PathReason } from '@data-direct/crds';
 
 import type { Pairing } from '../binding/evidence.ts';
-import { isBound, isReadable } from '../binding/evidence.ts';
+import { isBound, isReadable, serialOf } from '../binding/evidence.ts';
 import type { Errno } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { PciFunction } from '../pci/functions.ts';
@@ -149,23 +149,25 @@ function fitsSeveral({ called, candidates }: Case): string | undefined {
 /** Only where the VPD was needed: what the kernel pairs stays paired. */
 function vpdUnreadable({ nic, called, dma, unclaimed }: Case): string | undefined {
   if (dma) return undefined;
-  if (isBroken(nic.vpd)) return `the VPD of ${called} cannot be used: ${problem(nic.vpd)}`;
-  const broken = unclaimed.filter(({ vpd }) => isBroken(vpd));
-  if (broken.length === 0) return undefined;
-  const problems = broken.map(({ fn, vpd }) => `${fn.address} (${problem(vpd)})`).join(', ');
-  return `${called} has no known DMA function, and the VPD of an unpaired one cannot be used: ${problems}`;
+  const own = unusable(nic.vpd);
+  if (own !== undefined) return `the VPD of ${called} cannot be used: ${own}`;
+  const others = unclaimed.flatMap(({ fn, vpd }) => {
+    const why = unusable(vpd);
+    return why === undefined ? [] : [`${fn.address} (${why})`];
+  });
+  if (others.length === 0) return undefined;
+  return `${called} has no known DMA function, and the VPD of an unpaired one cannot be used: ${others.join(', ')}`;
 }
 
 /** Errnos that tell of permission or absence. All others, and bytes that are no VPD, tell of the device. */
 const WITHHELD: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOENT']);
 
-function isBroken(vpd: VpdSeen): vpd is VpdError | Errno {
-  return vpd instanceof VpdError || (refused(vpd) && !WITHHELD.has(vpd.code));
-}
-
-function problem(vpd: VpdSeen): string {
+/** Why it does not give the serial, where that is the device's fault. */
+function unusable(vpd: VpdSeen): string | undefined {
+  if (vpd === undefined) return undefined;
+  if (refused(vpd)) return WITHHELD.has(vpd.code) ? undefined : numbered(vpd);
   if (vpd instanceof VpdError) return vpd.message;
-  return refused(vpd) ? numbered(vpd) : 'readable';
+  return serialOf(vpd) === undefined ? vpd.broken?.message : undefined;
 }
 
 function driverNotBound({ nic, called, dma, unclaimed }: Case): string | undefined {

@@ -130,7 +130,7 @@ export class Observer {
     const kept = this.#vpds.get(address);
     if (kept?.key === key) return kept.value;
     const value = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address));
-    if (refused(value) || value instanceof VpdError) this.#vpds.delete(address);
+    if (refused(value) || value instanceof VpdError || value.broken) this.#vpds.delete(address);
     else this.#vpds.set(address, { key, value });
     return value;
   }

@@ -9,7 +9,7 @@ const DMA_SWITCH = 'devices/pci0009:00/0009:00:00.0/0009:01:00.0';
 export const SERIAL = 'a5d80e3c5b7711f08000b45cb5355194';
 
 export function vpdWith(keywords: Readonly<Record<string, string>>): Vpd {
-  return { name: undefined, keywords: new Map(Object.entries(keywords)), checksum: undefined };
+  return { name: undefined, keywords: new Map(Object.entries(keywords)), checksum: undefined, broken: undefined };
 }
 
 function bridge(path: string): PciFunction {

@@ -108,11 +108,23 @@ describe('VPD that is none', () => {
     expect(error.message).toContain('200 bytes announced, 19 present');
   });
 
-  it('is truncated at every length short of its end', () => {
+  it('counts up to the keyword that is cut off, as it does for the kernel', () => {
+    const whole = image('x', SERIALS);
+    whole[whole.indexOf('VU') + 2] = 200;
+    const { keywords, broken } = parseVpd(whole);
+    expect([...keywords]).toEqual(SERIALS.slice(0, 3));
+    expect(broken?.message).toContain('keyword VU');
+  });
+
+  it('is truncated at every length short of its end, of which only the end tag can be missed', () => {
     const whole = image('ConnectX-8', SERIALS, 'good');
-    for (let length = 1; length < whole.length; length++) {
+    const withoutEnd = whole.length - 1;
+    for (let length = 1; length < withoutEnd; length++) {
       expect(problemOf(whole.subarray(0, length)).code).toBe('VPD_TRUNCATED');
     }
+    const { keywords, broken } = parseVpd(whole.subarray(0, withoutEnd));
+    expect([...keywords]).toEqual(SERIALS);
+    expect(broken).toMatchObject({ code: 'VPD_TRUNCATED', offset: withoutEnd });
   });
 });
 

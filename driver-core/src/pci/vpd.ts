@@ -20,6 +20,8 @@ export interface Vpd {
   readonly keywords: ReadonlyMap<string, string>;
   /** Of keyword RV; undefined where there is none. Reported only: the kernel pairs functions whatever the checksum says. */
   readonly checksum: 'good' | 'bad' | undefined;
+  /** Where the image breaks off. What stands before is good all the same: the kernel and rdma_topo use it too. */
+  readonly broken: VpdError | undefined;
 }
 
 /** PCI Local Bus Specification 3.0, appendix I; include/linux/pci.h. */
@@ -36,19 +38,43 @@ interface Resource {
   readonly data: Buffer;
 }
 
+/** Throws only where nothing can be read. */
 export function parseVpd(bytes: Buffer): Vpd {
-  let name: string | undefined;
-  let checksum: Vpd['checksum'];
-  const keywords = new Map<string, string>();
-  for (const { tag, start, data } of resources(bytes)) {
-    if (tag === IDENTIFIER_STRING) name ??= text(data).trim();
-    if (tag !== READ_ONLY) continue;
-    for (const { keyword, at, value } of keywordsOf(data, start)) {
-      if (keyword === CHECKSUM_KEYWORD) checksum ??= sumsToZero(bytes.subarray(0, at + 1)) ? 'good' : 'bad';
-      else if (!keywords.has(keyword)) keywords.set(keyword, text(value));
+  const vpd = new Reading(bytes);
+  try {
+    vpd.read();
+  } catch (error) {
+    if (!(error instanceof VpdError) || vpd.keywords.size === 0) throw error;
+    vpd.broken = error;
+  }
+  const { name, keywords, checksum, broken } = vpd;
+  return { name, keywords, checksum, broken };
+}
+
+class Reading {
+  name: string | undefined;
+  checksum: Vpd['checksum'];
+  broken: VpdError | undefined;
+  readonly keywords = new Map<string, string>();
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  read(): void {
+    for (const { tag, start, data } of resources(this.#bytes)) {
+      if (tag === IDENTIFIER_STRING) this.name ??= text(data).trim();
+      if (tag === READ_ONLY) this.#readKeywords(data, start);
     }
   }
-  return { name, keywords, checksum };
+
+  #readKeywords(section: Buffer, start: number): void {
+    for (const { keyword, at, value } of keywordsOf(section, start)) {
+      if (keyword === CHECKSUM_KEYWORD) this.checksum ??= sumsToZero(this.#bytes.subarray(0, at + 1)) ? 'good' : 'bad';
+      else if (!this.keywords.has(keyword)) this.keywords.set(keyword, text(value));
+    }
+  }
 }
 
 /** A blank first byte is what a device answers that is in reset or off the bus (drivers/pci/vpd.c, pci_vpd_size). */
