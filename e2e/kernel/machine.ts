@@ -1,22 +1,19 @@
 // A virtual machine with a real Linux kernel, and the one door to it: boot it, run code in it, ask QEMU, end it.
 
 import { randomUUID } from 'node:crypto';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { bundle } from '../../scripts/bundle.ts';
+import { readFile } from 'node:fs/promises';
 import { type Child, startChild } from '../rig/child.ts';
 import type { Report } from '../rig/progress.ts';
-import { lastLines } from '../rig/run.ts';
 import { type TemporaryDirectory, temporaryDirectory } from '../rig/temporary.ts';
 import { until } from '../rig/wait.ts';
-import { AgentChannel } from './boot/agent-channel.ts';
-import { type Files, qemuArguments } from './boot/command-line.ts';
-import { makeInitramfs } from './boot/initramfs.ts';
+import { AgentChannel, type Hello } from './boot/agent-channel.ts';
+import { qemuArguments } from './boot/command-line.ts';
+import { type Files, lastLogs, prepareFiles } from './boot/files.ts';
 import { Qmp, type QmpEvent } from './boot/qmp.ts';
 import { type Bridge, type Iommu, pciTree, type QemuDevice, type VfioUserDevice } from './boot/topology.ts';
+import { openTerminal, terminalShell } from './boot/terminal.ts';
 import { kernelError } from './errors.ts';
 import type { Guest } from './guest/guest.ts';
-import { openKernel } from './toolchain/kernel.ts';
 import { qemuCommand, qemuProgram } from './toolchain/qemu.ts';
 import { ensurePatchedQemu, ensureToolchain, type Toolchain } from './toolchain/toolchain.ts';
 import type { KernelSeries } from './versions.ts';
@@ -37,6 +34,8 @@ export interface MachineOptions {
   readonly otherDevices?: readonly QemuDevice[];
   /** More words for the kernel's command line. */
   readonly append?: readonly string[];
+  /** With a terminal for Machine.attach. */
+  readonly terminal?: boolean;
   readonly report?: Report;
 }
 
@@ -47,7 +46,8 @@ export interface RunOptions {
 /** Without KVM and with other work on the same two cores. */
 const bootTimeoutMs = 120_000;
 const requestTimeoutMs = 30_000;
-const logLines = 60;
+/** A person takes as long as a person takes; Node's timers end at 24 days. */
+const terminalTimeoutMs = 2 ** 31 - 1;
 
 export async function boot(options: MachineOptions): Promise<Machine> {
   const report = options.report ?? ((line: string) => console.log(line));
@@ -75,7 +75,7 @@ export class Machine {
   readonly node: string;
   readonly #parts: Parts;
 
-  private constructor(parts: Parts, hello: { readonly release: string; readonly node: string }) {
+  private constructor(parts: Parts, hello: Hello) {
     this.#parts = parts;
     this.release = hello.release;
     this.node = hello.node;
@@ -83,19 +83,12 @@ export class Machine {
 
   static async start(toolchain: Toolchain, program: string, options: MachineOptions): Promise<Machine> {
     const directory = await temporaryDirectory('data-direct-machine');
-    const files = await prepareFiles(directory.path, toolchain, options.kernel);
-    const agent = await AgentChannel.listen(files.agentSocket);
-    const qmp = await Qmp.listen(files.qmpSocket);
-    const { iommu = 'none', topology = [], devices = [], otherDevices = [], append = [] } = options;
-    const words = qemuArguments(files, pciTree(iommu, topology, devices), otherDevices, append);
-    const child = await startChild([...qemuCommand(toolchain.qemu, program), ...words], files.qemuLog);
-    const parts = { directory, files, qemu: child, agent, qmp };
-    void tellEnd(parts);
-    const limit = setTimeout(() => void tooSlow(parts), bootTimeoutMs);
     try {
-      return new Machine(parts, await agent.hello());
-    } finally {
-      clearTimeout(limit);
+      const parts = await startParts(directory, toolchain, program, options);
+      return new Machine(parts, await comeUp(parts));
+    } catch (error) {
+      await directory.remove();
+      throw error;
     }
   }
 
@@ -143,7 +136,15 @@ export class Machine {
 
   /** The last lines of all logs, for a person; also of a machine that no longer answers. */
   logs(): Promise<string> {
-    return logs(this.#parts.files);
+    return lastLogs(this.#parts.files);
+  }
+
+  /** A person's shell in the guest, until it is left. The machine must have been booted with a terminal. */
+  async attach(input: NodeJS.ReadStream, output: NodeJS.WriteStream): Promise<void> {
+    const { files, agent } = this.#parts;
+    await openTerminal(files.terminalSocket, input, output, async (size) => {
+      await agent.runShell(terminalShell(size), terminalTimeoutMs);
+    });
   }
 
   /** The host's folder that the guest sees as /work. */
@@ -166,46 +167,43 @@ export class Machine {
 /** To whoever waits for an answer then, or asks later. */
 async function tellEnd(parts: Parts): Promise<void> {
   const how = explain(await parts.qemu.ended, parts.qmp.events);
-  const reason = kernelError('MACHINE_ENDED', { how, logs: await logs(parts.files) });
+  const reason = kernelError('MACHINE_ENDED', { how, logs: await lastLogs(parts.files) });
   parts.agent.close(reason);
   parts.qmp.close(reason);
 }
 
-/** The failure is told by whoever waits for the agent. */
-async function tooSlow({ agent, qemu, files }: Parts): Promise<void> {
-  const reason = `the agent did not answer within ${bootTimeoutMs / 1000} s`;
-  agent.close(kernelError('BOOT_FAILED', { reason, logs: await logs(files) }));
-  await qemu.kill();
+async function startParts(
+  directory: TemporaryDirectory,
+  toolchain: Toolchain,
+  program: string,
+  options: MachineOptions,
+): Promise<Parts> {
+  const { iommu = 'none', topology = [], devices = [], otherDevices = [], append = [], terminal = false } = options;
+  const files = await prepareFiles(directory.path, toolchain, options.kernel);
+  const agent = await AgentChannel.listen(files.agentSocket);
+  const qmp = await Qmp.listen(files.qmpSocket);
+  const words = qemuArguments(files, { tree: pciTree(iommu, topology, devices), otherDevices, append, terminal });
+  const qemu = await startChild([...qemuCommand(toolchain.qemu, program), ...words], files.qemuLog);
+  const parts = { directory, files, qemu, agent, qmp };
+  void tellEnd(parts);
+  return parts;
 }
 
-async function prepareFiles(directory: string, toolchain: Toolchain, series: KernelSeries): Promise<Files> {
-  const kernel = await openKernel(toolchain.kernels[series]);
-  const root = join(toolchain.guest, 'root');
-  const work = join(directory, 'work');
-  const initramfs = join(directory, 'initramfs');
-  await mkdir(work);
-  await writeFile(initramfs, await makeInitramfs(join(root, 'bin/busybox'), join(kernel.modules, kernel.release)));
-  return {
-    vmlinuz: kernel.vmlinuz,
-    initramfs,
-    shares: { root, app: await makeApp(directory), modules: kernel.modules, work },
-    agentSocket: join(directory, 'agent.sock'),
-    qmpSocket: join(directory, 'qmp.sock'),
-    consoleLog: join(directory, 'console.log'),
-    kernelLog: join(directory, 'kernel.log'),
-    qemuLog: join(directory, 'qemu.log'),
+/** Returns when the agent answers; of a machine that does not come up nothing is left. */
+async function comeUp({ agent, qemu, files }: Parts): Promise<Hello> {
+  const tooSlow = async (): Promise<void> => {
+    const reason = `the agent did not answer within ${bootTimeoutMs / 1000} s`;
+    agent.close(kernelError('BOOT_FAILED', { reason, logs: await lastLogs(files) }));
   };
-}
-
-/**
- * The agent and driver-core as one bundle: on the emulated CPU it starts in 2 s, the same out of TypeScript files in 15 s
- * (measured). Bundling takes 0.2 s here.
- */
-async function makeApp(directory: string): Promise<string> {
-  const app = join(directory, 'app');
-  await bundle({ entries: { agent: 'e2e/kernel/guest/agent.ts' }, directory: app, architectures: ['amd64'] });
-  await copyFile(new URL('guest/start.sh', import.meta.url), join(app, 'start.sh'));
-  return app;
+  const limit = setTimeout(() => void tooSlow(), bootTimeoutMs);
+  try {
+    return await agent.hello();
+  } catch (error) {
+    await qemu.kill();
+    throw error;
+  } finally {
+    clearTimeout(limit);
+  }
 }
 
 /** With panic=-1 and -no-reboot a panic ends QEMU like a reboot, exit code 0. */
@@ -214,13 +212,4 @@ function explain(how: string, events: readonly QmpEvent[]): string {
   if (reason === 'guest-reset') return 'its kernel panicked or rebooted';
   if (reason === 'guest-shutdown') return 'it powered itself off';
   return `QEMU ${how}`;
-}
-
-async function logs(files: Files): Promise<string> {
-  const named = { 'kernel log': files.kernelLog, console: files.consoleLog, QEMU: files.qemuLog };
-  const tails = Object.entries(named).map(async ([name, file]) => {
-    const text = await readFile(file, 'utf8').catch(() => '');
-    return `--- ${name}:\n${lastLines(text, logLines)}`;
-  });
-  return (await Promise.all(tails)).join('\n');
 }

@@ -1,24 +1,16 @@
 // QEMU's arguments for one machine. Everything that is not written here, QEMU is told to leave out (-nodefaults).
 
+import { type Files, type ShareName, shareNames } from './files.ts';
 import type { QemuDevice, Tree } from './topology.ts';
 
-export interface Files {
-  readonly vmlinuz: string;
-  readonly initramfs: string;
-  /** Host folders by the name under which the guest mounts them. */
-  readonly shares: Readonly<Record<ShareName, string>>;
-  readonly agentSocket: string;
-  readonly qmpSocket: string;
-  /** What the kernel prints itself: warnings, and all of a panic. */
-  readonly consoleLog: string;
-  /** The whole kernel log, copied by the guest as it grows. */
-  readonly kernelLog: string;
-  /** What QEMU itself says. */
-  readonly qemuLog: string;
+export interface Devices {
+  readonly tree: Tree;
+  readonly otherDevices: readonly QemuDevice[];
+  /** More words for the kernel's command line. */
+  readonly append: readonly string[];
+  /** A virtio console on terminalSocket. */
+  readonly terminal: boolean;
 }
-
-export const shareNames = ['root', 'app', 'modules', 'work'] as const;
-export type ShareName = (typeof shareNames)[number];
 
 const memory = '768M';
 /** Never KVM: what is seen is then the same on every machine, and few test machines have it. */
@@ -27,13 +19,8 @@ const processor = ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'];
 /** A panic or an oops ends the machine: a test that hangs on a broken kernel would tell nothing. */
 const kernelWords = ['console=ttyS0', 'quiet', 'panic=-1', 'oops=panic'];
 
-/** `others` are devices that the test wants besides. */
-export function qemuArguments(
-  files: Files,
-  tree: Tree,
-  others: readonly QemuDevice[],
-  append: readonly string[],
-): string[] {
+export function qemuArguments(files: Files, { tree, otherDevices, append, terminal }: Devices): string[] {
+  const devices = [...tree.devices, ...ownDevices, ...(terminal ? [terminalDevice] : []), ...otherDevices];
   return [
     ['-nodefaults', '-display', 'none', '-no-reboot'],
     [...processor, '-m', memory],
@@ -46,10 +33,11 @@ export function qemuArguments(
     ['-chardev', `socket,id=qmp,path=${files.qmpSocket}`, '-object', 'monitor-qmp,id=monitor,chardev=qmp'],
     ['-chardev', `socket,id=agent,path=${files.agentSocket}`],
     ['-chardev', `file,id=kernel-log,path=${files.kernelLog}`],
+    terminal ? ['-chardev', `socket,id=terminal,path=${files.terminalSocket},server=on,wait=off`] : [],
     ...shareNames.map((name) => ['-fsdev', share(name, files.shares[name])]),
     // QEMU makes devices that are written as JSON in this order. The tree comes first: an IOMMU has to be there before the
     // devices behind it, and the bridges before others take their slots.
-    ...[...tree.devices, ...ownDevices, ...others].map((device) => ['-device', JSON.stringify(device)]),
+    ...devices.map((device) => ['-device', JSON.stringify(device)]),
   ].flat();
 }
 
@@ -59,6 +47,9 @@ const ownDevices: readonly QemuDevice[] = [
   { driver: 'virtserialport', chardev: 'kernel-log', name: 'kernel-log' },
   ...shareNames.map((name) => ({ driver: 'virtio-9p-pci', fsdev: name, mount_tag: name })),
 ];
+
+/** /dev/hvc0. */
+const terminalDevice: QemuDevice = { driver: 'virtconsole', chardev: 'terminal' };
 
 /** Only `work` is written to. */
 function share(name: ShareName, path: string): string {
