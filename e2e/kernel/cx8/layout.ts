@@ -9,14 +9,13 @@ interface Field<T extends number | bigint | Buffer> {
   write(bytes: Buffer, at: number, value: T): void;
 }
 
-/** Bits high…low of the dword at `byte`; one bit when `low` is left out. */
+/** Bits high…low of the dword at `byte`, at most 31 of them; one bit when `low` is left out. */
 export function bits(byte: number, high: number, low = high): Field<number> {
-  const width = high - low + 1;
-  const mask = width === 32 ? 0xffff_ffff : 2 ** width - 1;
+  const mask = 2 ** (high - low + 1) - 1;
   return {
     from: byte,
     to: byte + 4,
-    read: (bytes, at) => (bytes.readUInt32BE(at + byte) >>> low) & mask & 0xffff_ffff,
+    read: (bytes, at) => (bytes.readUInt32BE(at + byte) >>> low) & mask,
     write: (bytes, at, value) => {
       const others = bytes.readUInt32BE(at + byte) & ~(mask << low);
       bytes.writeUInt32BE((others | ((value & mask) << low)) >>> 0, at + byte);

@@ -1,0 +1,179 @@
+// Memory keys: what a key allows, and where the bytes behind it are. A data direct region is three of them in a row: the user's key
+// is of the crossing kind and names a KSM key, whose entries name a physical key that was made with data_direct set.
+import type { DmaMap } from '../vfio-user/dma-map.ts';
+import { createMkeyIn, mkc } from './layouts.ts';
+import type { Domains } from './hardware.ts';
+import { CommandFailure } from './status.ts';
+
+/** MLX5_MKC_ACCESS_MODE_*. */
+export const ACCESS_MODE = { PHYSICAL: 0, MTT: 1, KLM: 2, KSM: 3, CROSSING: 6 } as const;
+/** Of translations: 16 bytes. */
+const OCTWORD = 16;
+const TRANSLATIONS = 0x110;
+/** As much as a key of the largest size that our capabilities allow can have. */
+const mostTranslationBytes = 64 * 1024 * 1024;
+/** crossing → KSM → physical is two steps; a driver cannot make us follow a ring. */
+const deepest = 4;
+
+export class MemoryKey {
+  readonly index: number;
+  /** Reaches memory by the DMA function instead of by the NIC. */
+  readonly dataDirect: boolean;
+  readonly context: Buffer;
+  #translations: Buffer;
+
+  constructor(index: number, command: Buffer) {
+    const create = createMkeyIn.read(command);
+    this.index = index;
+    this.dataDirect = create.data_direct === 1;
+    this.context = Buffer.from(create.memory_key_mkey_entry);
+    const bytes = create.translations_octword_actual_size * OCTWORD;
+    this.#translations = Buffer.from(command.subarray(TRANSLATIONS, TRANSLATIONS + bytes));
+  }
+
+  get mode(): number {
+    const { access_mode_4_2, access_mode_1_0 } = mkc.read(this.context);
+    return (access_mode_4_2 << 2) | access_mode_1_0;
+  }
+
+  get translations(): Buffer {
+    return this.#translations;
+  }
+
+  /** Puts part of the list in its place; what lies before and was never written is zero. */
+  setTranslations(offset: number, bytes: Buffer): void {
+    const end = offset + bytes.length;
+    const most = mkc.get(this.context, 'translations_octword_size') * OCTWORD;
+    if (end > Math.min(most, mostTranslationBytes)) {
+      throw new CommandFailure(
+        'BAD_PARAM',
+        `memory key ${this.index} has room for ${most} bytes of translations, not for ${end}`,
+      );
+    }
+    if (end > this.#translations.length) {
+      this.#translations = Buffer.concat([this.#translations], end);
+    }
+    bytes.copy(this.#translations, offset);
+  }
+}
+
+/** Why an access was refused; the queue pair that tried gets an error completion. */
+export class AccessViolation extends Error {}
+
+export type Right = 'lr' | 'lw' | 'rr' | 'rw';
+
+export interface Access {
+  /** Index and variant, as lkey or rkey. */
+  readonly key: number;
+  readonly address: bigint;
+  readonly length: number;
+  readonly right: Right;
+  /** Of the queue pair; a key reached through another key is not asked for it. */
+  readonly pd?: number;
+}
+
+/** A run of addresses in one DMA domain. */
+export interface Piece {
+  readonly domain: DmaMap;
+  readonly address: bigint;
+  readonly length: number;
+}
+
+interface Keys {
+  readonly mkeys: ReadonlyMap<number, MemoryKey>;
+  readonly domains: Domains;
+}
+
+/** Where the bytes are; AccessViolation when the key does not allow it. Whether the addresses are mapped shows when they are used. */
+export function resolve(keys: Keys, access: Access, depth = 0): Piece[] {
+  const key = permitted(keys, access, depth);
+  if (access.length === 0) return [];
+  const follow = (next: Pick<Access, 'key' | 'address' | 'length'>): Piece[] =>
+    resolve(keys, { ...next, right: access.right }, depth + 1);
+  switch (key.mode) {
+    case ACCESS_MODE.PHYSICAL: {
+      const domain = key.dataDirect ? keys.domains.dataDirect : keys.domains.dma;
+      return [{ domain, address: access.address, length: access.length }];
+    }
+    case ACCESS_MODE.MTT:
+      return pagesOf(key, access).map(({ index, offset, length }) => ({
+        domain: keys.domains.dma,
+        address: (translation(key, index * 8, 8).readBigUInt64BE() & ~0xfffn) + BigInt(offset),
+        length,
+      }));
+    case ACCESS_MODE.KSM:
+      return pagesOf(key, access).flatMap(({ index, offset, length }) => {
+        const entry = translation(key, index * OCTWORD);
+        return follow({ key: entry.readUInt32BE(4), address: entry.readBigUInt64BE(8) + BigInt(offset), length });
+      });
+    case ACCESS_MODE.KLM:
+      return spansOf(key, access).flatMap(follow);
+    case ACCESS_MODE.CROSSING:
+      return follow({ ...access, key: mkc.get(key.context, 'translations_octword_size') });
+    default:
+      throw new AccessViolation(`memory key ${key.index} has access mode ${key.mode}, which is not emulated`);
+  }
+}
+
+function permitted({ mkeys }: Keys, { key: number, address, length, right, pd }: Access, depth: number): MemoryKey {
+  const name = `key 0x${number.toString(16)}`;
+  const key = mkeys.get(number >>> 8);
+  if (key === undefined || depth > deepest) throw new AccessViolation(`${name} does not exist`);
+  const context = mkc.read(key.context);
+  if (context.mkey_7_0 !== (number & 0xff)) throw new AccessViolation(`${name} is of an earlier region`);
+  if (context.free === 1) throw new AccessViolation(`${name} is free: its region has been revoked`);
+  if (pd !== undefined && pd !== context.pd) throw new AccessViolation(`${name} belongs to another protection domain`);
+  if (context[right] === 0) throw new AccessViolation(`${name} does not allow ${right}`);
+  const isInside =
+    context.length64 === 1 ||
+    (address >= context.start_addr && address + BigInt(length) <= context.start_addr + context.len);
+  if (!isInside) throw new AccessViolation(`${name} does not reach ${length} bytes at 0x${address.toString(16)}`);
+  return key;
+}
+
+interface PageSpan {
+  readonly index: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Cuts a range at the key's pages; its first page may begin before its start address. */
+function pagesOf(key: MemoryKey, { address, length }: Access): PageSpan[] {
+  const { log_page_size, start_addr } = mkc.read(key.context);
+  const pageSize = 2 ** log_page_size;
+  const pages: PageSpan[] = [];
+  let at = Number(address - start_addr + (start_addr % BigInt(pageSize)));
+  for (let left = length; left > 0;) {
+    const offset = at % pageSize;
+    const size = Math.min(left, pageSize - offset);
+    pages.push({ index: Math.floor(at / pageSize), offset, length: size });
+    at += size;
+    left -= size;
+  }
+  return pages;
+}
+
+/** KLM entries are pieces of any length, one after the other. */
+function spansOf(key: MemoryKey, { address, length }: Access): Pick<Access, 'key' | 'address' | 'length'>[] {
+  const spans: Pick<Access, 'key' | 'address' | 'length'>[] = [];
+  let skip = Number(address - mkc.get(key.context, 'start_addr'));
+  let left = length;
+  for (let index = 0; left > 0; index += 1) {
+    const entry = translation(key, index * OCTWORD);
+    const bytes = entry.readUInt32BE(0);
+    const size = Math.min(left, bytes - skip);
+    if (size > 0) {
+      spans.push({ key: entry.readUInt32BE(4), address: entry.readBigUInt64BE(8) + BigInt(skip), length: size });
+      left -= size;
+    }
+    skip = Math.max(0, skip - bytes);
+  }
+  return spans;
+}
+
+function translation(key: MemoryKey, at: number, size = OCTWORD): Buffer {
+  const entry = key.translations.subarray(at, at + size);
+  if (entry.length < size)
+    throw new AccessViolation(`memory key ${key.index} has no translation at byte ${at} of its list`);
+  return entry;
+}
