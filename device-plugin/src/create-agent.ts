@@ -25,13 +25,14 @@ export interface Doors {
 
 /** A driver that is bound or unbound makes a burst of uevents; this long they are gathered. */
 const DEBOUNCE_MS = 50;
+const PORT_POLL_MS = 5000;
 
 export function createAgent(doors: Doors): Agent {
   const { host, node, kubeletDir, deviceDir, rescanSeconds, log, metrics = new Metrics(AGENT_VERSION) } = doors;
   const { plugins, podResources } = kubeletPaths(kubeletDir);
   const { kernelRelease, clock } = host;
   return new Agent({
-    hardware: new Hardware(host, { debounceMs: DEBOUNCE_MS, rescanMs: rescanSeconds * 1000 }),
+    hardware: new Hardware(host, { debounceMs: DEBOUNCE_MS, rescanMs: rescanSeconds * 1000, portPollMs: PORT_POLL_MS }),
     reporter: new Reporter({
       node,
       podResources: new PodResources(podResources),

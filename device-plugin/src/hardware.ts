@@ -5,6 +5,8 @@ export interface HardwareOptions {
   /** From the first uevent until the round: binding a driver makes a burst of them. */
   readonly debounceMs: number;
   readonly rescanMs: number;
+  /** A port that goes down makes no event, so its state is looked at. */
+  readonly portPollMs: number;
 }
 
 export class Hardware {
@@ -38,10 +40,12 @@ export class Hardware {
 /** A round that something else than the hardware asked for. */
 const NOTHING_CHANGED: Trigger = { kind: 'uevents', functions: [] };
 
-/** What asks for more wins: lost events, then a rescan, then events about some functions. */
+/** What asks for more wins: lost events, then a rescan, then events about some functions, then ports. */
+const WEIGHT: Readonly<Record<Trigger['kind'], number>> = { gap: 3, start: 2, rescan: 2, uevents: 1, ports: 0 };
+
 function merged(before: Trigger | undefined, next: Trigger): Trigger {
   if (before === undefined) return next;
   if (before.kind === 'uevents' && next.kind === 'uevents')
     return { kind: 'uevents', functions: [...new Set([...before.functions, ...next.functions])] };
-  return [before, next].find(({ kind }) => kind === 'gap') ?? (before.kind === 'uevents' ? next : before);
+  return WEIGHT[before.kind] < WEIGHT[next.kind] ? next : before;
 }

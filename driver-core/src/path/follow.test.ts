@@ -10,12 +10,17 @@ import { follow } from './follow.ts';
 
 const DEBOUNCE = 100;
 const RESCAN = 30_000;
+const PORT_POLL = 5000;
+/** The one timer that runs all the time. */
+const PORT_TIMER = 1;
+
+const OPTIONS = { debounceMs: DEBOUNCE, rescanMs: RESCAN, portPollMs: PORT_POLL };
 
 async function following() {
   const clock = new ManualClock();
   const host = createVirtualHost(await loadFixture('gb300-tray'), { clock });
   const stop = new AbortController();
-  const triggers = follow(host, { debounceMs: DEBOUNCE, rescanMs: RESCAN, signal: stop.signal });
+  const triggers = follow(host, { ...OPTIONS, signal: stop.signal });
   expect(await next(triggers)).toEqual({ kind: 'start' });
   return { host, clock, stop, triggers };
 }
@@ -70,12 +75,42 @@ describe('following a node', () => {
     await triggers.return(undefined);
   });
 
-  it('rescans when nothing is heard, because a port makes no event', async () => {
+  it('notices within one poll that a port went down, although the kernel says nothing', async () => {
     const { host, clock, triggers } = await following();
     const trigger = next(triggers);
+    await settle();
     applyChange(host, ['port-down', '0000:03:00.0']);
+    clock.advance(PORT_POLL);
     await settle();
     clock.advance(DEBOUNCE);
+    expect(await trigger).toEqual({ kind: 'ports', functions: ['0000:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
+  it('notices a port that comes up a while after its driver was bound', async () => {
+    const { host, clock, triggers } = await following();
+    applyChange(host, ['unbind', '0000:03:00.0']);
+    applyChange(host, ['port-down', '0000:03:00.0']);
+    applyChange(host, ['bind', '0000:03:00.0']);
+    await settle();
+    const bound = next(triggers);
+    await settle();
+    clock.advance(DEBOUNCE);
+    expect(await bound).toMatchObject({ kind: 'uevents' });
+    applyChange(host, ['port-up', '0000:03:00.0']);
+    const up = next(triggers);
+    for (const step of [PORT_POLL, PORT_POLL, DEBOUNCE]) {
+      await settle();
+      clock.advance(step);
+    }
+    expect(await up).toEqual({ kind: 'ports', functions: ['0000:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
+  it('rescans when nothing is heard, because not everything makes an event', async () => {
+    const { host, clock, triggers } = await following();
+    const trigger = next(triggers);
+    applyChange(host, ['acs', '0009:02:00.0', '0011101']);
     await settle();
     clock.advance(RESCAN);
     expect(await trigger).toEqual({ kind: 'rescan' });
@@ -91,7 +126,7 @@ describe('following a node', () => {
       clock.advance(DEBOUNCE);
       await trigger;
     }
-    expect(clock.sleepers).toBe(0);
+    expect(clock.sleepers).toBe(PORT_TIMER);
     await triggers.return(undefined);
   });
 
@@ -104,9 +139,21 @@ describe('following a node', () => {
     expect(clock.sleepers).toBe(0);
   });
 
+  it('ends although a port hangs', async () => {
+    const { host, clock, stop, triggers } = await following();
+    applyChange(host, ['wedge', '0000:03:00.0']);
+    const trigger = next(triggers);
+    await settle();
+    clock.advance(PORT_POLL);
+    await settle();
+    stop.abort();
+    expect(await trigger).toBeUndefined();
+  });
+
   it('hands on that nobody listens any more', async () => {
-    const host = { clock: new ManualClock(), uevents: deaf } as unknown as Host;
-    const triggers = follow(host, { debounceMs: DEBOUNCE, rescanMs: RESCAN, signal: new AbortController().signal });
+    const { sysfs } = createVirtualHost(await loadFixture('gb300-tray'));
+    const host = { clock: new ManualClock(), sysfs, uevents: deaf } as unknown as Host;
+    const triggers = follow(host, { ...OPTIONS, signal: new AbortController().signal });
     await triggers.next();
     await expect(triggers.next()).rejects.toThrow('EBADF');
   });

@@ -1,21 +1,26 @@
-// When to do another round: after uevents that bear on paths, after lost ones, and every so often whatever happens.
+// When to do another round: after uevents that bear on paths, after lost ones, when a port changed, and every so often whatever happens.
 import type { Host, Uevent } from '../host/host.ts';
 import { chainOf } from '../pci/address.ts';
+import { PortWatch } from './port-watch.ts';
 
 export type Trigger =
   /** Listening has begun: what happens from now on will be told. */
   | { readonly kind: 'start' }
   /** PCI functions that events spoke of. */
   | { readonly kind: 'uevents'; readonly functions: readonly string[] }
+  /** Ports of these functions came, went or changed their state, and nothing else is known to have happened. */
+  | { readonly kind: 'ports'; readonly functions: readonly string[] }
   /** Events were lost. */
   | { readonly kind: 'gap' }
-  /** Not everything makes an event: a port's state, and RDMA devices of another network namespace, do not. */
+  /** Not everything makes an event: ACS bits, and RDMA devices of another network namespace, do not. */
   | { readonly kind: 'rescan' };
 
 export interface FollowOptions {
   /** From the first event until the trigger, so that a burst asks for one round. */
   readonly debounceMs: number;
   readonly rescanMs: number;
+  /** How often port states are read; less often where that takes long. */
+  readonly portPollMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -26,20 +31,27 @@ const SUBSYSTEMS: ReadonlySet<string | undefined> = new Set(['pci', 'infiniband'
 const MOST_FUNCTIONS = 4096;
 
 /** Ends when the signal aborts. The first trigger comes at once. */
-export async function* follow(host: Host, { debounceMs, rescanMs, signal }: FollowOptions): AsyncGenerator<Trigger> {
+export async function* follow(host: Host, options: FollowOptions): AsyncGenerator<Trigger> {
+  const { debounceMs, rescanMs, portPollMs, signal } = options;
   const pending = new Pending();
+  const ports = new PortWatch(host);
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   const failure = Promise.withResolvers<never>();
   // It is met where it is awaited; while the caller does its round nobody awaits it.
   failure.promise.catch(() => undefined);
-  const listening = listen(host, ended, pending).catch(failure.reject);
+  const listening = Promise.all([
+    listen(host, ended, pending),
+    ports.run(portPollMs, ended, (functions) => pending.addPorts(functions)),
+  ]).catch(failure.reject);
   try {
     yield { kind: 'start' };
     while (!ended.aborted) {
       await Promise.race([pending.something, failure.promise, sleepUnless(host, rescanMs, ended, pending.something)]);
       if (pending.any) await host.clock.sleep(debounceMs, ended);
-      if (!ended.aborted) yield pending.take();
+      if (ended.aborted) return;
+      ports.renew();
+      yield pending.take();
     }
   } finally {
     stop.abort();
@@ -66,11 +78,12 @@ async function listen(host: Host, signal: AbortSignal, pending: Pending): Promis
 /** Events since the last trigger, merged. */
 class Pending {
   #functions = new Set<string>();
+  #ports = new Set<string>();
   #gap = false;
   #wake = Promise.withResolvers<void>();
 
   get any(): boolean {
-    return this.#gap || this.#functions.size > 0;
+    return this.#gap || this.#functions.size > 0 || this.#ports.size > 0;
   }
 
   add(event: Uevent): void {
@@ -80,6 +93,11 @@ class Pending {
     if (this.any) this.#wake.resolve();
   }
 
+  addPorts(functions: readonly string[]): void {
+    for (const address of functions) this.#ports.add(address);
+    this.#wake.resolve();
+  }
+
   /** Resolves at the next event that bears on paths. */
   get something(): Promise<void> {
     return this.#wake.promise;
@@ -87,15 +105,19 @@ class Pending {
 
   /** Nothing pending means that the time ran out. */
   take(): Trigger {
-    const trigger: Trigger = this.#gap
-      ? { kind: 'gap' }
-      : this.any
-        ? { kind: 'uevents', functions: [...this.#functions] }
-        : { kind: 'rescan' };
+    const trigger = this.#merged();
     this.#functions = new Set();
+    this.#ports = new Set();
     this.#gap = false;
     this.#wake = Promise.withResolvers<void>();
     return trigger;
+  }
+
+  /** What asks for more speaks for the rest: a round reads every port in any case. */
+  #merged(): Trigger {
+    if (this.#gap) return { kind: 'gap' };
+    if (this.#functions.size > 0) return { kind: 'uevents', functions: [...this.#functions] };
+    return this.#ports.size > 0 ? { kind: 'ports', functions: [...this.#ports] } : { kind: 'rescan' };
   }
 }
 

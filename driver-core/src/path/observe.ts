@@ -18,7 +18,7 @@ import type { DmaSeen, KernelSeen, NicSeen, Snapshot, VpdSeen } from './snapshot
 export interface RoundOptions {
   /** Default: Probe. */
   readonly verification?: VerificationLevel;
-  /** What asked for the round. Only after uevents are the kernel's answers about functions that did not change used again. */
+  /** What asked for the round. Only after uevents and changes of ports are the kernel's answers about functions that did not change used again. */
   readonly trigger?: Trigger;
 }
 
@@ -141,6 +141,7 @@ export class Observer {
   }
 
   #forget(trigger: Trigger | undefined): void {
+    if (trigger?.kind === 'ports') return;
     this.#acs.forget(trigger);
     if (trigger?.kind === 'uevents') {
       for (const address of trigger.functions) {

@@ -1,0 +1,86 @@
+// Port states between rounds. The kernel tells nobody that a port went down: no uevent, no RDMA netlink message, and the async event of the uverbs
+// node reaches only who keeps a context open on every NIC (docs/adr/0006). So the state files are read every few seconds, and nothing else is.
+import type { Host } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import { addressOf } from '../pci/address.ts';
+
+/** Each read asks the firmware. However many ports there are, no more than one part in so many of the time goes into it. */
+const LEAST_REST = 20;
+
+interface Port {
+  readonly device: string;
+  readonly function: string;
+  /** Below the sysfs root. */
+  readonly path: string;
+}
+
+type States = ReadonlyMap<string, string>;
+
+export class PortWatch {
+  readonly #host: Host;
+  /** What the last round saw, or was about to see. */
+  #known: Promise<States>;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.#known = portStates(host);
+  }
+
+  /** A round is about to read every port itself: what differs from now on is news. */
+  renew(): void {
+    this.#known = portStates(this.#host);
+  }
+
+  /** Calls `changed` with the functions whose ports came, went or changed their state. Ends when the signal aborts. */
+  async run(intervalMs: number, signal: AbortSignal, changed: (functions: readonly string[]) => void): Promise<void> {
+    const { clock } = this.#host;
+    // A port that hangs must not keep the end waiting.
+    const ended = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
+    let took = 0;
+    for (;;) {
+      await clock.sleep(Math.max(intervalMs, LEAST_REST * took), signal);
+      if (signal.aborted) return;
+      const began = clock.now();
+      const functions = await Promise.race([this.#news(), ended]);
+      if (!functions) return;
+      if (functions.length > 0) changed(functions);
+      took = clock.now() - began;
+    }
+  }
+
+  async #news(): Promise<string[]> {
+    const known = this.#known;
+    const [before, now] = await Promise.all([known, portStates(this.#host)]);
+    // While it was read, a round may have begun that sees more.
+    if (this.#known !== known) return [];
+    this.#known = Promise.resolve(now);
+    return differing(before, now);
+  }
+}
+
+/** State by the PCI address of the function, for the first port of each RDMA device: ConnectX functions have one. */
+async function portStates(host: Host): Promise<States> {
+  const states = portsOf(host).map(async ({ function: address, path, device }) => {
+    const bytes = await host.sysfs.readSlow(path, address);
+    // A port that answers no more is one state, whichever errno says so.
+    return [address, refused(bytes) ? 'unreadable' : `${device} ${bytes.toString('latin1')}`] as const;
+  });
+  return new Map(await Promise.all(states));
+}
+
+const CLASS = 'class/infiniband';
+
+function portsOf({ sysfs }: Host): Port[] {
+  const devices = sysfs.list(CLASS);
+  if (refused(devices)) return [];
+  return devices.flatMap((device): Port[] => {
+    const real = sysfs.real(`${CLASS}/${device}`);
+    if (refused(real)) return [];
+    const address = addressOf(real.replace(/\/infiniband\/[^/]+$/, ''));
+    return address === undefined ? [] : [{ device, function: address, path: `${real}/ports/1/state` }];
+  });
+}
+
+function differing(before: States, now: States): string[] {
+  return [...new Set([...before.keys(), ...now.keys()])].filter((address) => before.get(address) !== now.get(address));
+}
