@@ -1,7 +1,6 @@
 // Serves a tray of virtual adapters to QEMU: node e2e/kernel/cx8/serve.ts --directory DIR [--adapters N | --tray FILE]
-// A process of its own, because it waits in poll(2) instead of in Node's event loop. It ends when its standard input does, so that it
-// never outlives the rig that started it.
-import { readFileSync, readSync } from 'node:fs';
+// A process of its own, because it waits in poll(2) instead of in Node's event loop: a signal ends it.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RigError, rigError } from '../../rig/errors.ts';
@@ -47,10 +46,6 @@ function main(): void {
   const tray = new Tray(spec, directory, loop, (line) => console.error(line));
   tray.plug();
   serveControl(tray, join(directory, CONTROL_SOCKET), loop);
-  const scrap = Buffer.alloc(1024);
-  loop.onReadable(0, () => {
-    if (readSync(0, scrap) === 0) process.exit(0);
-  });
   console.log('ready');
   for (;;) loop.turn(Infinity);
 }

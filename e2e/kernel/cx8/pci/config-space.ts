@@ -76,7 +76,6 @@ export class ConfigSpace {
     this.#bytes.writeUIntLE(code, 0x09, 3);
     this.#bytes.writeUInt16LE(subsystemVendor, 0x2c);
     this.#bytes.writeUInt16LE(subsystemDevice, 0x2e);
-    this.#bytes.writeUInt8(1, 0x3d);
   }
 
   /** Sizing is the writable address bits: the guest writes ones and reads back those that exist. */
