@@ -5,8 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Apt, type AptSource, machineSources, privateApt } from '../../scripts/image/apt.ts';
 import { hostArchitecture } from '../../scripts/image/architectures.ts';
-import { rigError } from './errors.ts';
+import { errorsOf } from './errors.ts';
 import { run } from './run.ts';
+
+const archiveError = errorsOf({
+  DEBIAN_SOURCES_MISSING: (f: { suites: readonly string[] }) =>
+    `apt knows no Debian mirror on this machine to fetch ${f.suites.join(' and ')} from: run "apt-get update" on a Debian machine`,
+});
 
 export interface PackageVersion {
   readonly name: string;
@@ -66,6 +71,6 @@ async function sources(suites: readonly string[]): Promise<AptSource[]> {
     ({ suite, component }) => !suite.includes('-') && component === 'main',
   );
   const mirrors = [...new Set(releases.map(({ mirror }) => mirror))];
-  if (mirrors.length === 0) throw rigError('DEBIAN_SOURCES_MISSING', { suites });
+  if (mirrors.length === 0) throw archiveError('DEBIAN_SOURCES_MISSING', { suites });
   return mirrors.flatMap((mirror) => suites.map((suite) => ({ mirror, suite, component: 'main' })));
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../rig/run.ts';
-import { unpackPackage } from '../toolchain/debian.ts';
+import { unpackPackage } from '../../rig/debian-install.ts';
 import { hostArchitecture } from '../../../scripts/image/architectures.ts';
 import { type OciImageConfig, writeImageArchive } from '../../../scripts/image/oci.ts';
 import type { Part } from '../toolchain/parts.ts';
