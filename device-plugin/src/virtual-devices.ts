@@ -1,5 +1,5 @@
 // Device nodes for a virtual tray, so that containers can be given something. They are nodes of /dev/null: no hardware is behind them.
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 import koffi from 'koffi';
@@ -33,6 +33,8 @@ function notMade(path: string, number: number): AgentError {
   );
 }
 
+/** Takes the nodes away, and the directory where nothing else is in it. */
 export function removeVirtualDevices(directory: string): void {
   rmSync(join(directory, 'infiniband'), { recursive: true, force: true });
+  if (existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
 }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { attach, componentHandle, type ComponentHandle, down, status, up } from './cluster.ts';
 import { RigError, rigError } from '../rig/errors.ts';
 import { type ComponentName, componentNames } from './node/components.ts';
-import { buildImage, installRelease } from './release.ts';
+import { buildImage, installRelease, removeNodeState } from './release.ts';
 import { ensureToolchain } from './toolchain/toolchain.ts';
 
 interface Command {
@@ -38,7 +38,7 @@ const commands: Readonly<Record<string, Command>> = {
     usage: 'down',
     help: 'take away everything, also what a crashed run left',
     arguments: 0,
-    run: () => down(tell),
+    run: () => down(tell).then(removeNodeState),
   },
   status: {
     usage: 'status',

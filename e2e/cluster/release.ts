@@ -1,4 +1,5 @@
 // Our Helm release in the rig's cluster: the image from this checkout, the chart from this checkout, a virtual tray in place of hardware.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Cluster } from './cluster.ts';
@@ -8,6 +9,9 @@ const checkout = join(import.meta.dirname, '../..');
 export const chartDirectory = join(checkout, 'charts/data-direct');
 const namespace = 'data-direct';
 const release = 'data-direct';
+
+/** The chart's hostPath directories of its own. */
+export const nodeDirectories = ['/var/lib/data-direct', '/var/lib/data-direct-virtual'] as const;
 
 export interface Image {
   /** OCI archive for this machine's architecture. */
@@ -67,4 +71,9 @@ export async function installRelease(cluster: Cluster, options: ReleaseOptions =
 
 export async function uninstallRelease(cluster: Cluster): Promise<void> {
   await cluster.helm(['uninstall', release, '--namespace', namespace, '--wait', '--timeout', '3m']);
+}
+
+/** What a release that was never uninstalled leaves on the node: for a fresh node it has to go. */
+export async function removeNodeState(): Promise<void> {
+  for (const directory of nodeDirectories) await rm(directory, { recursive: true, force: true });
 }

@@ -50,9 +50,12 @@ export function installing(world: () => World): void {
     });
 
     test('the BlueField that carries the default route is not taken', async () => {
+      await comesTrue('the agent reports its paths', async () => {
+        const { status } = await nodeObject(world());
+        const taken = status?.paths?.filter((path) => path.resource === 'path').map((path) => path.name);
+        expect(taken).toEqual(['mlx5_0', 'mlx5_1', 'mlx5_2', 'mlx5_3']);
+      });
       const { status } = await nodeObject(world());
-      const taken = status?.paths?.filter((path) => path.resource === 'path').map((path) => path.name);
-      expect(taken).toEqual(['mlx5_0', 'mlx5_1', 'mlx5_2', 'mlx5_3']);
       const blueField = status?.paths?.find((path) => path.nic.model?.startsWith('BlueField'));
       expect(blueField).toBeDefined();
       expect(blueField?.resource).toBeUndefined();

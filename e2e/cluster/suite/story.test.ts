@@ -2,7 +2,7 @@
 import { afterAll, beforeAll } from 'vitest';
 
 import { up } from '../cluster.ts';
-import { buildImage, installRelease } from '../release.ts';
+import { buildImage, installRelease, removeNodeState } from '../release.ts';
 import { allocating } from './allocating.ts';
 import { failing } from './failing.ts';
 import { installing } from './installing.ts';
@@ -18,6 +18,7 @@ const theWorld = (): World => world;
 
 beforeAll(async () => {
   const image = await buildImage();
+  await removeNodeState();
   const cluster = await up({ fresh: true });
   await cluster.importImage(image.archive);
   world = worldOf(cluster);

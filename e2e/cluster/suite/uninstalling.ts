@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { GROUP, VERSION } from '@data-direct/crds';
 import { describe, expect, test } from 'vitest';
 
-import { uninstallRelease } from '../release.ts';
+import { nodeDirectories, uninstallRelease } from '../release.ts';
 import { POLICY } from './installing.ts';
 import { comesTrue, NAMESPACE, policyNamed, RESOURCE, type World } from './world.ts';
 
@@ -64,7 +64,7 @@ export function uninstalling(world: () => World): void {
 
     test('leaves no sockets, checkpoint or virtual devices on the node', () => {
       expect(readdirSync('/var/lib/kubelet/device-plugins').filter((name) => name.includes('datadirect'))).toEqual([]);
-      for (const directory of ['/var/lib/data-direct', '/var/lib/data-direct-virtual', '/run/data-direct']) {
+      for (const directory of nodeDirectories) {
         expect([directory, isBare(directory)]).toEqual([directory, true]);
       }
     });
