@@ -123,6 +123,12 @@ export const MLX5_IB_METHOD_GET_DATA_DIRECT_SYSFS_PATH = 0x1001;
 export const MLX5_IB_ATTR_GET_DATA_DIRECT_SYSFS_PATH = 0x1000;
 export const MLX5_IB_ATTR_REG_DMABUF_MR_ACCESS_FLAGS = 0x1000;
 
+/** include/uapi/rdma/mlx5_user_ioctl_cmds.h: a firmware command by way of the driver (DEVX). */
+export const MLX5_IB_OBJECT_DEVX = 0x1000;
+export const MLX5_IB_METHOD_DEVX_OTHER = 0x1000;
+export const MLX5_IB_ATTR_DEVX_OTHER_CMD_IN = 0x1000;
+export const MLX5_IB_ATTR_DEVX_OTHER_CMD_OUT = 0x1001;
+
 /** enum mlx5_ib_uapi_reg_dmabuf_flags — include/uapi/rdma/mlx5_user_ioctl_verbs.h. */
 export const MLX5_IB_UAPI_REG_DMABUF_ACCESS_DATA_DIRECT = 1;
 
@@ -137,6 +143,18 @@ export const IB_UVERBS_ACCESS_REMOTE_WRITE = 0x2;
 export const IB_UVERBS_ACCESS_REMOTE_READ = 0x4;
 export const IB_UVERBS_ACCESS_REMOTE_ATOMIC = 0x8;
 export const IB_UVERBS_ACCESS_RELAXED_ORDERING = 0x100000;
+
+/** include/uapi/fwctl/fwctl.h (Linux 6.15): ioctls of /dev/fwctl/fwctlN, and the scope that neither taints the kernel nor needs more than the node. */
+export const FWCTL_RPC = 0x9a01;
+export const FWCTL_RPC_CONFIGURATION = 0;
+export const fwctl_rpc = struct('fwctl_rpc', {
+  size: u32,
+  scope: u32,
+  in_len: u32,
+  out_len: u32,
+  in: u64,
+  out: u64,
+});
 
 /** include/uapi/linux/limits.h: a sysfs path always fits. */
 export const PATH_MAX = 4096;

@@ -30,19 +30,23 @@ export class Context {
     this.#pageSize = pageSize;
   }
 
-  /** `uverbs` such as uverbs0; `nic` is the PCI address that a blocked call is charged to. */
-  static async open(host: Host, uverbs: string, nic: string): Promise<Context | Refusal> {
+  /**
+   * `uverbs` such as uverbs0; `nic` is the PCI address that a blocked call is charged to. With `devx` firmware commands can be sent through it,
+   * for which the firmware has to make a user context.
+   */
+  static async open(host: Host, uverbs: string, nic: string, { devx = false } = {}): Promise<Context | Refusal> {
+    const asked = devx ? { ...MINIMAL_CONTEXT, flags: abi.MLX5_IB_ALLOC_UCTX_DEVX } : MINIMAL_CONTEXT;
     const device = await host.openDevice(`/dev/infiniband/${uverbs}`, nic);
     if (refused(device)) return new Refusal('open', device);
     const answer = await call(device, GET_CONTEXT, [
       output(abi.UVERBS_ATTR_GET_CONTEXT_NUM_COMP_VECTORS, Buffer.alloc(4)),
       output(abi.UVERBS_ATTR_GET_CONTEXT_CORE_SUPPORT, Buffer.alloc(8)),
-      input(abi.UVERBS_ATTR_UHW_IN, abi.mlx5_ib_alloc_ucontext_req_v2.encode(MINIMAL_CONTEXT)),
+      input(abi.UVERBS_ATTR_UHW_IN, abi.mlx5_ib_alloc_ucontext_req_v2.encode(asked)),
       output(abi.UVERBS_ATTR_UHW_OUT, Buffer.alloc(abi.mlx5_ib_alloc_ucontext_resp.size)),
     ]);
     if (!refused(answer)) return new Context(device, host.pageSize);
     await device.close();
-    return new Refusal('GET_CONTEXT', answer);
+    return new Refusal(devx ? 'GET_CONTEXT with DEVX' : 'GET_CONTEXT', answer);
   }
 
   /**

@@ -3,14 +3,19 @@ import type { PathReason } from '@data-direct/crds';
 
 import { Errno } from '../host/host.ts';
 
+/** On the health path. */
 export type VerbsCall =
   'open' | 'GET_CONTEXT' | 'GET_DATA_DIRECT_SYSFS_PATH' | 'ALLOC_PD' | 'REG_DMABUF_MR probe' | 'REG_DMABUF_MR';
 
+/** On the way to an explanation: whatever is answered here, it only means that firmware has not said anything. */
+export type FirmwareCommand = 'QUERY_HCA_CAP' | 'QUERY_VUID';
+type FirmwareCall = 'GET_CONTEXT with DEVX' | FirmwareCommand;
+
 /** The first call of a sequence that the kernel refused. */
 export class Refusal {
-  readonly call: VerbsCall;
+  readonly call: VerbsCall | FirmwareCall;
   readonly errno: Errno;
-  constructor(call: VerbsCall, errno: Errno) {
+  constructor(call: VerbsCall | FirmwareCall, errno: Errno) {
     this.call = call;
     this.errno = errno;
   }
@@ -45,7 +50,7 @@ const ANYWHERE: Readonly<Record<string, Meaning>> = {
  * and EBADF of the probe (which is its good answer). Sources: drivers/infiniband/core/uverbs_{main,ioctl}.c,
  * drivers/infiniband/hw/mlx5/{main,mr,std_types}.c, drivers/infiniband/core/umem_dmabuf.c.
  */
-const MEANINGS: Readonly<Record<VerbsCall, Readonly<Record<string, Meaning>>>> = {
+const MEANINGS: Readonly<Partial<Record<Refusal['call'], Readonly<Record<string, Meaning>>>>> = {
   open: {
     ENOENT: { reason: 'VerbsNodeMissing', says: 'the device node does not exist' },
     ENXIO: { reason: 'VerbsNodeMissing', says: 'no driver stands behind the device node' },
@@ -91,5 +96,24 @@ const MEANINGS: Readonly<Record<VerbsCall, Readonly<Record<string, Meaning>>>> =
 
 /** Undefined: this errno has no meaning at this call, and the reader should see its number. */
 export function meaning({ call, errno }: Refusal): Meaning | undefined {
-  return MEANINGS[call][errno.code] ?? ANYWHERE[errno.code];
+  return MEANINGS[call]?.[errno.code] ?? ANYWHERE[errno.code];
+}
+
+/** Why firmware has not said anything, for a sentence; its own refusals explain themselves (firmware.ts). */
+const UNHEARD: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such node',
+  EACCES: 'the mode of the node keeps this process out',
+  EPERM: 'the device cgroup of this container or another network namespace keeps this process out',
+  EINVAL: 'the firmware grants no user contexts (log_max_uctx is 0)',
+  EPROTONOSUPPORT: 'the driver has no DEVX',
+  EBADMSG: 'the driver does not pass this command on',
+  ENXIO: 'the firmware is down',
+  ENODEV: 'the device went away',
+  EIO: 'the device went away',
+};
+
+/** A command or its way was refused: that means unknown, never that the NIC lacks something. */
+export function unheard({ call, errno }: Refusal): string {
+  const why = errno.code === 'EREMOTEIO' ? errno.what : (UNHEARD[errno.code] ?? errno.what);
+  return `${call} answered ${errno.code} (${errno.number}): ${why}`;
 }

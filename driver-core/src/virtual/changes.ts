@@ -2,6 +2,7 @@
 // A change is data, ['unbind', '0009:03:00.0'], as the CLI, the control socket and tests write it.
 import { refused } from '../host/host.ts';
 import type { Answer, Errno } from '../host/host.ts';
+import { MLX5_CMD_OP_QUERY_HCA_CAP, MLX5_CMD_OPCODE_QUERY_VUID } from '../verbs/firmware-abi.ts';
 import { setAcsControl } from './config-space.ts';
 import { VirtualError } from './errors.ts';
 import type { Firmware, PciFunction } from './hardware.ts';
@@ -128,6 +129,46 @@ const namespaces: Argument<'shared' | 'exclusive'> = {
   read: (word) => (word === 'shared' || word === 'exclusive' ? word : undefined),
 };
 
+/** As mlx5_ifc.h calls them. The capability data_direct itself goes with the VUID. */
+const CAPABILITIES = {
+  crossing_vhca_mkey: 'crossingVhcaMkey',
+  query_vuid: 'queryVuid',
+  log_max_uctx: 'userContexts',
+  umr_extended_translation_offset: 'umrExtendedTranslationOffset',
+} as const satisfies Record<string, keyof Firmware>;
+const capability: Argument<(typeof CAPABILITIES)[keyof typeof CAPABILITIES]> = {
+  name: '<capability>',
+  expected: Object.keys(CAPABILITIES).join(' or '),
+  read: (word) => Object.entries(CAPABILITIES).find(([name]) => name === word)?.[1],
+};
+const onOff: Argument<{ readonly on: boolean }> = {
+  name: '<on|off>',
+  expected: 'on or off',
+  read: (word) => (word === 'on' || word === 'off' ? { on: word === 'on' } : undefined),
+};
+const FIRMWARE_COMMANDS = { query_hca_cap: MLX5_CMD_OP_QUERY_HCA_CAP, query_vuid: MLX5_CMD_OPCODE_QUERY_VUID };
+const firmwareCommand: Argument<number> = {
+  name: '<command>',
+  expected: Object.keys(FIRMWARE_COMMANDS).join(' or '),
+  read: (word) => Object.entries(FIRMWARE_COMMANDS).find(([name]) => name === word)?.[1],
+};
+const status: Argument<{ readonly code: number | undefined }> = {
+  name: '<status>',
+  expected: 'a status from 0x01 to 0xff, or good',
+  read: (word) => {
+    if (word === 'good') return { code: undefined };
+    return /^0x0*[1-9a-f][0-9a-f]?$/.test(word) ? { code: Number(word) } : undefined;
+  },
+};
+const limit: Argument<{ readonly most: number | undefined }> = {
+  name: '<most>',
+  expected: 'a number, or none',
+  read: (word) => {
+    if (word === 'none') return { most: undefined };
+    return /^\d{1,5}$/.test(word) ? { most: Number(word) } : undefined;
+  },
+};
+
 /** By address, by the RDMA device that it has, or by the one that the fixture gave it. */
 function functionCalled(word: string, kernel: Kernel): PciFunction | undefined {
   return (
@@ -190,6 +231,23 @@ export const CHANGES: readonly ChangeKind[] = [
       nic.firmware.dataDirectVuid = text === 'none' ? undefined : text;
     },
   ),
+  kind(
+    'capability',
+    [presentNic, capability, onOff],
+    'what the firmware can; the driver looks at the next bind, and at a registration',
+    (_kernel, nic, name, { on }) => {
+      nic.firmware[name] = on;
+    },
+  ),
+  kind(
+    'firmware-refuse',
+    [presentNic, firmwareCommand, status],
+    'answer a command of user space (DEVX, fwctl) with this status; good again with good',
+    (_kernel, nic, opcode, { code }) => {
+      if (code === undefined) nic.firmware.refusesUsers.delete(opcode);
+      else nic.firmware.refusesUsers.set(opcode, code);
+    },
+  ),
   kind('hide-uverbs', [rdmaDevice], 'take the uverbs node away, as without ib_uverbs', (kernel, device) => {
     kernel.setUverbs(device, false);
   }),
@@ -207,6 +265,9 @@ export const CHANGES: readonly ChangeKind[] = [
   }),
   kind('unwedge', [anyFunction], 'let it answer again', (_kernel, one) => {
     one.wedged = false;
+  }),
+  kind('rdma-limit', [limit], 'how many contexts and objects the RDMA cgroup grants', (kernel, { most }) => {
+    kernel.rdmaLimit = most;
   }),
   kind('rdma-namespaces', [namespaces], 'as `rdma system set netns`', (kernel, mode) => {
     kernel.rdmaNamespaces = mode;

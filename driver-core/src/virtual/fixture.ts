@@ -52,6 +52,10 @@ const functionExtension = object({
   physfn: optional(text(PCI_ADDRESS, 'a PCI address')),
   /** Whether the firmware can make the mkeys of a data direct registration. */
   crossingVhcaMkey: optional(boolean),
+  /** Whether the firmware can be asked for a VUID. */
+  queryVuid: optional(boolean),
+  /** Whether the firmware makes user contexts (DEVX). */
+  userContexts: optional(boolean),
 });
 /** What a dump does not say of a function. */
 type FunctionExtension = ReturnType<typeof functionExtension>;
@@ -62,6 +66,10 @@ const hostExtension = object({
   pageSize: optional(oneOf(4096, 16384, 65536)),
   /** Whether mlx5_ib has the data direct series, where the release does not tell (vendor kernels). */
   dataDirectSeries: optional(boolean),
+  /** CONFIG_INFINIBAND_ON_DEMAND_PAGING, without which mlx5_ib registers no DMABUF. */
+  onDemandPaging: optional(boolean),
+  /** Whether mlx5_fwctl is there (Linux 6.15 and newer, not every distribution builds it). */
+  fwctl: optional(boolean),
   /** Network interface that carries the default route. */
   defaultRoute: optional(fileName),
   /** As `rdma system` shows it. */

@@ -17,6 +17,16 @@ export interface Firmware {
   /** The answer to QUERY_VUID(data_direct=1); undefined while the capability is off. */
   dataDirectVuid: string | undefined;
   crossingVhcaMkey: boolean;
+  /** Whether QUERY_VUID can be asked; a VF that can be migrated may lack it. */
+  queryVuid: boolean;
+  /** Whether it makes user contexts, without which there is no DEVX. */
+  userContexts: boolean;
+  /** Whether one UMR can load more than 65536 pages. */
+  umrExtendedTranslationOffset: boolean;
+  /** The function's number in commands. */
+  readonly vhcaId: number;
+  /** Commands that it refuses from user contexts, by opcode, with their status. */
+  readonly refusesUsers: Map<number, number>;
 }
 
 type FunctionKind = 'nic' | 'dma' | 'gpu' | 'nvme' | 'bridge' | 'other';
@@ -57,11 +67,19 @@ const DATA_DIRECT_FUNCTION = 0x2100;
 
 export function assemble(fixture: Fixture): Hardware {
   const physfns = physfnsOf(fixture.functions);
-  const functions = fixture.functions.map((dumped) => assembleFunction(dumped, fixture, physfns.get(dumped.address)));
+  const functions = fixture.functions.map((dumped, index) =>
+    assembleFunction(dumped, { fixture, physfn: physfns.get(dumped.address), index }),
+  );
   return new Map(functions.map((one) => [one.address, one]));
 }
 
-function assembleFunction(dumped: DumpedFunction, fixture: Fixture, physfn: string | undefined): PciFunction {
+interface Setting {
+  readonly fixture: Fixture;
+  readonly physfn: string | undefined;
+  readonly index: number;
+}
+
+function assembleFunction(dumped: DumpedFunction, { fixture, physfn, index }: Setting): PciFunction {
   const ids = idsOf(dumped.modalias);
   const kind = kindOf(ids);
   return {
@@ -75,7 +93,7 @@ function assembleFunction(dumped: DumpedFunction, fixture: Fixture, physfn: stri
     physfn,
     names: dumped.classDevices,
     homeDriver: dumped.extension?.driver ?? homeDrivers[kind],
-    firmware: kind === 'nic' ? firmwareOf(dumped, ids, fixture) : undefined,
+    firmware: kind === 'nic' ? firmwareOf(dumped, ids, { fixture, index }) : undefined,
     intactVpd: dumped.vpd,
     vpd: dumped.vpd,
     vpdUnreadable: false,
@@ -113,7 +131,7 @@ export function boundAtStart(dumped: DumpedFunction): boolean {
     : homeDrivers[kind] !== undefined;
 }
 
-function firmwareOf(dumped: DumpedFunction, ids: PciIds, fixture: Fixture): Firmware {
+function firmwareOf(dumped: DumpedFunction, ids: PciIds, { fixture, index }: Omit<Setting, 'physfn'>): Firmware {
   const said = dumped.extension;
   return {
     version: said?.firmwareVersion ?? '40.44.0208',
@@ -122,6 +140,11 @@ function firmwareOf(dumped: DumpedFunction, ids: PciIds, fixture: Fixture): Firm
     portState: said?.portState ?? 'ACTIVE',
     dataDirectVuid: said?.vuid === undefined ? vuidByV3(dumped, fixture) : (said.vuid ?? undefined),
     crossingVhcaMkey: said?.crossingVhcaMkey ?? true,
+    queryVuid: said?.queryVuid ?? true,
+    userContexts: said?.userContexts ?? true,
+    umrExtendedTranslationOffset: true,
+    vhcaId: index + 1,
+    refusesUsers: new Map(),
   };
 }
 

@@ -9,8 +9,7 @@ import type { Fixture } from './fixture.ts';
 import { assemble, boundAtStart } from './hardware.ts';
 import { errno } from './kernel/errno.ts';
 import { Kernel } from './kernel/kernel.ts';
-import type { KernelSettings } from './kernel/kernel.ts';
-import type { UverbsFile } from './kernel/uverbs.ts';
+import type { KernelSettings, NodeFile } from './kernel/kernel.ts';
 import { proc, sysfs } from './tree.ts';
 import { UeventChannel } from './uevent-channel.ts';
 
@@ -77,20 +76,20 @@ export class VirtualHost implements Host {
   }
 
   openDevice(path: string, device: string): Promise<Answer<Device>> {
-    const reached = this.kernel.uverbsAt(path)?.nic.address;
+    const reached = this.kernel.functionBehind(path)?.address;
     return this.#calls.run({
       device,
       what: path,
       isWedged: () => this.#isWedged(reached),
       run: () => {
-        const file = this.kernel.openUverbs(path);
+        const file = this.kernel.openNode(path);
         return refused(file) ? file : this.#device(file, { path, device, reached });
       },
     });
   }
 
   #device(
-    file: UverbsFile,
+    file: NodeFile,
     { path, device, reached }: { path: string; device: string; reached: string | undefined },
   ): Device {
     let open = true;
@@ -103,7 +102,7 @@ export class VirtualHost implements Host {
           run: () => (open ? file.ioctl(request, bytes, pointers) : errno('EBADF', path)),
         }),
       close: () => {
-        if (open) this.kernel.closeUverbs(file);
+        if (open) file.close();
         open = false;
         return Promise.resolve();
       },
@@ -181,6 +180,8 @@ function settingsOf({ extension }: Fixture): KernelSettings {
     release,
     pageSize: extension?.pageSize ?? 4096,
     dataDirectSeries: extension?.dataDirectSeries ?? (major > 6 || (major === 6 && minor >= 12)),
+    onDemandPaging: extension?.onDemandPaging ?? true,
+    fwctl: extension?.fwctl ?? false,
     defaultRoute: extension?.defaultRoute,
   };
 }

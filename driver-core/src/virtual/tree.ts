@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 
 import { Tree } from './filesystem.ts';
 import type { Firmware, PciFunction, PortState } from './hardware.ts';
-import { classDevicesOf } from './kernel/kernel.ts';
+import type { FwctlDevice } from './kernel/fwctl.ts';
+import { classDevicesOf, fwctlClassDevice } from './kernel/kernel.ts';
 import type { Kernel, RdmaDevice } from './kernel/kernel.ts';
 
 /** The tree below /sys. */
@@ -22,6 +23,7 @@ export function sysfs(kernel: Kernel): Tree {
   for (const one of present) addFunction(tree, kernel, one);
   for (const one of present) addVirtualFunctions(tree, one, present);
   for (const device of kernel.rdmaDevices()) addRdmaDevice(tree, device);
+  for (const one of present) addFwctl(tree, one, kernel.fwctlOf(one));
   return tree;
 }
 
@@ -100,6 +102,13 @@ function addRdmaDevice(tree: Tree, device: RdmaDevice): void {
     if (each.subsystem === 'infiniband_mad') tree.file(`${at}/port`, '1\n');
   }
   if (nic.firmware !== undefined) addInfiniband(tree, `${below(nic)}/infiniband/${name}`, nic, nic.firmware);
+}
+
+function addFwctl(tree: Tree, nic: PciFunction, device: FwctlDevice | undefined): void {
+  if (device === undefined) return;
+  const { subsystem, name, node } = fwctlClassDevice(device);
+  const at = addClassDevice(tree, nic, subsystem, name);
+  if (node) tree.file(`${at}/dev`, `${node.major}:${node.minor}\n`);
 }
 
 /** enum ib_port_state with its number, and the physical state that goes with it (drivers/infiniband/core/sysfs.c). */

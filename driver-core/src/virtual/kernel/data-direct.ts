@@ -1,10 +1,11 @@
-// Which DMA function serves which NIC: the lists of drivers/infiniband/hw/mlx5/data_direct.c. A DMA function may serve many NICs, a NIC has
-// at most one (the first whose VUID is equal); whichever side comes second binds. A lost partner is not replaced by another one.
+// Which DMA function serves which NIC: the two lists of drivers/infiniband/hw/mlx5/data_direct.c with their quirks. A DMA function may serve
+// many NICs, a NIC has at most one; whichever side comes second binds. Of several DMA functions with one VUID a new NIC takes the first, a new
+// function takes every NIC over, and when any of them leaves, the NICs of that VUID are left without one.
 import type { PciFunction } from '../hardware.ts';
 
 /** What a pair's end takes with it: each live data direct registration of that NIC. */
 export interface Revocable {
-  revoked: boolean;
+  revoke(): void;
 }
 
 interface Nic {
@@ -20,17 +21,15 @@ export class DataDirect {
   /** A DMA function was probed; `vuid` is the VU of its VPD at that time. */
   addDma(dma: PciFunction, vuid: string): void {
     this.#dmaFunctions.set(dma, vuid);
-    for (const nic of this.#nics.values()) {
-      if (nic.dma === undefined && sameVuid(nic.vuid, vuid)) nic.dma = dma;
-    }
+    for (const nic of this.#withVuid(vuid)) nic.dma = dma;
   }
 
   /** A DMA function was unbound: its pairs end and their live registrations are revoked, for good. */
   removeDma(dma: PciFunction): void {
+    const vuid = this.#dmaFunctions.get(dma);
     this.#dmaFunctions.delete(dma);
-    for (const nic of this.#nics.values()) {
-      if (nic.dma !== dma) continue;
-      for (const registration of nic.registrations) registration.revoked = true;
+    for (const nic of vuid === undefined ? [] : this.#withVuid(vuid)) {
+      for (const registration of nic.registrations) registration.revoke();
       nic.registrations.clear();
       nic.dma = undefined;
     }
@@ -56,6 +55,10 @@ export class DataDirect {
 
   deregister(nic: PciFunction, registration: Revocable): void {
     this.#nics.get(nic)?.registrations.delete(registration);
+  }
+
+  #withVuid(vuid: string): Nic[] {
+    return [...this.#nics.values()].filter((nic) => sameVuid(nic.vuid, vuid));
   }
 }
 

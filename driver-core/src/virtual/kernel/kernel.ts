@@ -1,13 +1,17 @@
 // The virtual kernel's device model: which driver holds which function, which RDMA devices there are, and what is announced when that
 // changes. The ioctl side is uverbs.ts and mlx5.ts; how it all looks under /sys is ../tree.ts.
 import { refused } from '../../host/host.ts';
-import type { Answer, Errno } from '../../host/host.ts';
+import type { Answer, Errno, Pointer } from '../../host/host.ts';
+import { RDMA_DRIVER_MLX5 } from '../../verbs/abi.ts';
 import { readOnlyKeyword } from '../vpd.ts';
 import type { Hardware, PciFunction } from '../hardware.ts';
 import { DataDirect } from './data-direct.ts';
 import { Dmabufs } from './dmabuf.ts';
 import { errno } from './errno.ts';
+import type { FwctlDevice } from './fwctl.ts';
+import { FwctlFile } from './fwctl.ts';
 import { methodTable } from './methods.ts';
+import { Mkeys } from './mkeys.ts';
 import { mlx5Ops } from './mlx5.ts';
 import { auxiliaryEvent, classEvent, pciEvent } from './uevent.ts';
 import type { Announcement, ClassDevice } from './uevent.ts';
@@ -19,7 +23,15 @@ export interface KernelSettings {
   readonly pageSize: number;
   /** mlx5_ib has the data direct series. */
   readonly dataDirectSeries: boolean;
+  readonly onDemandPaging: boolean;
+  readonly fwctl: boolean;
   readonly defaultRoute: string | undefined;
+}
+
+/** An open character device. */
+export interface NodeFile {
+  ioctl(request: number, bytes: Buffer, pointers: readonly Pointer[]): Answer<0>;
+  close(): void;
 }
 
 /** A registered RDMA device and the numbers that it was given. */
@@ -29,12 +41,22 @@ export interface RdmaDevice extends UverbsDevice {
   /** Number of uverbsN and umadN. */
   readonly number: number;
   readonly methods: MethodTable;
+  readonly mkeys: Mkeys;
   /** ib_uverbs has made its node. */
   hasUverbs: boolean;
 }
 
 /** Names by which a call on a NIC's uverbs node can be made to fail. */
-export const CALLS = ['open', 'get-context', 'path', 'alloc-pd', 'register', 'destroy-mr', 'destroy-pd'] as const;
+export const CALLS = [
+  'open',
+  'get-context',
+  'path',
+  'alloc-pd',
+  'register',
+  'destroy-mr',
+  'destroy-pd',
+  'devx',
+] as const;
 export type CallName = (typeof CALLS)[number];
 
 /** drivers/infiniband/core/{uverbs_main,user_mad}.c: IB_UVERBS_MAJOR and its base minor; umad shares the major. */
@@ -47,10 +69,13 @@ export class Kernel {
   readonly dmabufs = new Dmabufs();
   /** `rdma system`: in exclusive mode a process outside the device's network namespace may not open it. */
   rdmaNamespaces: 'shared' | 'exclusive' = 'shared';
+  /** Contexts and objects that the RDMA cgroup grants to our process; undefined for any number. */
+  rdmaLimit: number | undefined;
   readonly #drivers = new Map<PciFunction, string>();
   readonly #rdmaDevices = new Map<PciFunction, RdmaDevice>();
   readonly #dataDirect = new DataDirect();
   readonly #refusals = new Map<PciFunction, Map<string, Errno>>();
+  readonly #fwctlDevices = new Map<PciFunction, FwctlDevice>();
   readonly #files = new Set<UverbsFile>();
   readonly #announce: (event: Announcement) => void;
 
@@ -96,6 +121,7 @@ export class Kernel {
 
   #probe(one: PciFunction, name: string | undefined): Answer<0> {
     if (one.kind === 'dma') return this.#probeDma(one);
+    if (one.kind === 'nic' && this.settings.fwctl) this.#registerFwctl(one);
     if (isRdma(one)) this.#registerRdmaDevice(one, name);
     else this.#announceClassDevices('add', one);
     return 0;
@@ -118,6 +144,7 @@ export class Kernel {
     const device = this.#rdmaDevices.get(one);
     if (device === undefined) this.#announceClassDevices('remove', one);
     else this.#unregisterRdmaDevice(device);
+    this.#unregisterFwctl(one);
     this.#drivers.delete(one);
     this.#announce(pciEvent('unbind', one));
     return 0;
@@ -165,21 +192,45 @@ export class Kernel {
     this.#refusals.delete(nic);
   }
 
-  /** open("/dev/infiniband/uverbsN"). */
-  openUverbs(path: string): Answer<UverbsFile> {
+  /** open("/dev/infiniband/uverbsN") or open("/dev/fwctl/fwctlN"). */
+  openNode(path: string): Answer<NodeFile> {
+    const fwctl = this.#fwctlAt(path);
+    if (fwctl) return new FwctlFile(fwctl);
     const device = this.uverbsAt(path);
-    if (device === undefined) return errno('ENOENT', path);
+    return device === undefined ? errno('ENOENT', path) : this.#openUverbs(device, path);
+  }
+
+  /** The PCI function that calls on this node reach. */
+  functionBehind(path: string): PciFunction | undefined {
+    return (this.uverbsAt(path) ?? this.#fwctlAt(path))?.nic;
+  }
+
+  fwctlOf(nic: PciFunction): FwctlDevice | undefined {
+    return this.#fwctlDevices.get(nic);
+  }
+
+  #fwctlAt(path: string): FwctlDevice | undefined {
+    return [...this.#fwctlDevices.values()].find(({ number }) => path === `/dev/fwctl/fwctl${number}`);
+  }
+
+  #openUverbs(device: RdmaDevice, path: string): Answer<NodeFile> {
     const refusal = this.#refusals.get(device.nic)?.get('open');
     if (refusal !== undefined) return refusal;
     if (this.rdmaNamespaces === 'exclusive') return errno('EPERM', path);
     const file = new UverbsFile(device, device.methods, this.settings.pageSize);
     this.#files.add(file);
-    return file;
+    return {
+      ioctl: (request, bytes, pointers) => file.ioctl(request, bytes, pointers),
+      close: () => {
+        file.close();
+        this.#files.delete(file);
+      },
+    };
   }
 
-  closeUverbs(file: UverbsFile): void {
-    file.close();
-    this.#files.delete(file);
+  #mayCharge(): boolean {
+    const charged = [...this.#files].reduce((sum, file) => sum + file.charged, 0);
+    return this.rdmaLimit === undefined || charged < this.rdmaLimit;
   }
 
   /** Every object of this UVERBS_OBJECT_* type that an open file holds, for tests that look at the kernel's side. */
@@ -193,6 +244,7 @@ export class Kernel {
 
   #registerRdmaDevice(nic: PciFunction, name: string | undefined): void {
     const refusals = this.#refusals;
+    const mkeys = new Mkeys();
     const device: RdmaDevice = {
       nic,
       name: name ?? this.#nameFor(nic),
@@ -202,21 +254,41 @@ export class Kernel {
           nic,
           dataDirect: this.#dataDirect,
           dmabufs: this.dmabufs,
+          mkeys,
           pageSize: this.settings.pageSize,
           dataDirectSeries: this.settings.dataDirectSeries,
+          onDemandPaging: this.settings.onDemandPaging,
         }),
       ),
+      mkeys,
+      driverId: RDMA_DRIVER_MLX5,
+      mayCharge: () => this.#mayCharge(),
       hasUverbs: true,
       gone: false,
       refusal: (method) => refusals.get(nic)?.get(method),
     };
     this.#rdmaDevices.set(nic, device);
-    const vuid = nic.firmware?.dataDirectVuid;
+    const vuid = nic.firmware?.queryVuid === true ? nic.firmware.dataDirectVuid : undefined;
     if (vuid !== undefined) this.#dataDirect.addNic(nic, vuid);
 
     this.#announce(auxiliaryEvent('add', nic, device.number));
     for (const each of classDevicesOf(device).toReversed()) this.#announce(classEvent('add', nic, each));
     this.#announce(auxiliaryEvent('bind', nic, device.number));
+  }
+
+  #registerFwctl(nic: PciFunction): void {
+    const taken = new Set([...this.#fwctlDevices.values()].map(({ number }) => number));
+    const device: FwctlDevice = { nic, number: lowestFree(taken), gone: false };
+    this.#fwctlDevices.set(nic, device);
+    this.#announce(classEvent('add', nic, fwctlClassDevice(device)));
+  }
+
+  #unregisterFwctl(nic: PciFunction): void {
+    const device = this.#fwctlDevices.get(nic);
+    if (device === undefined) return;
+    device.gone = true;
+    this.#fwctlDevices.delete(nic);
+    this.#announce(classEvent('remove', nic, fwctlClassDevice(device)));
   }
 
   #unregisterRdmaDevice(device: RdmaDevice): void {
@@ -268,6 +340,14 @@ function uverbsOf(device: RdmaDevice): ClassDevice {
   const { number } = device;
   const node = { major: INFINIBAND_MAJOR, minor: UVERBS_BASE_MINOR + number, path: `infiniband/uverbs${number}` };
   return { subsystem: 'infiniband_verbs', name: `uverbs${number}`, node };
+}
+
+/** alloc_chrdev_region gives fwctl a major of its own, from 511 down where nobody else asked before. */
+const FWCTL_MAJOR = 511;
+
+export function fwctlClassDevice({ number }: FwctlDevice): ClassDevice {
+  const node = { major: FWCTL_MAJOR, minor: number, path: `fwctl/fwctl${number}` };
+  return { subsystem: 'fwctl', name: `fwctl${number}`, node };
 }
 
 function umadOf(device: RdmaDevice): ClassDevice {

@@ -52,8 +52,8 @@ export interface MemoryRegion {
   readonly access: number;
   /** Goes through the DMA function. */
   readonly dataDirect: boolean;
-  /** The DMA function went away: the keys are dead, the handle can still be destroyed. */
-  revoked: boolean;
+  /** The kernel is done with it. */
+  destroy(): void;
 }
 
 export interface Registration {
@@ -67,13 +67,16 @@ export interface Registration {
 /** struct ib_device_ops as far as these methods use it; each may throw a Fault. */
 export interface DriverOps {
   readonly completionVectors: number;
-  allocContext(call: Call): void;
+  /** What it keeps for the context. */
+  allocContext(call: Call): object;
   allocPd(call: Call): void;
-  registerDmabuf(call: Call, registration: Registration): MemoryRegion;
-  deregister(region: MemoryRegion): void;
+  /** Undefined: the driver cannot register DMABUFs. */
+  readonly registerDmabuf: ((call: Call, registration: Registration) => MemoryRegion) | undefined;
   /** What the driver adds: attributes of REG_DMABUF_MR, and methods of its own on the device object. */
   readonly dmabufAttributes: readonly [number, AttributeSpec][];
   readonly deviceMethods: readonly [number, Method][];
+  /** Objects of its own. */
+  readonly objects: readonly [number, ReadonlyMap<number, Method>][];
 }
 
 const sized = (kind: 'in' | 'out', bytes: number, mandatory: boolean): AttributeSpec => ({
@@ -138,6 +141,7 @@ export function methodTable(driver: DriverOps): MethodTable {
         [UVERBS_METHOD_REG_DMABUF_MR, registerDmabuf(driver)],
       ]),
     ],
+    ...driver.objects,
   ]);
 }
 
@@ -154,9 +158,9 @@ function getContext(driver: DriverOps): Method {
       if (call.file.device.gone) fail('EIO', 'the device was removed');
       call.output(UVERBS_ATTR_GET_CONTEXT_NUM_COMP_VECTORS, u32(driver.completionVectors));
       call.output(UVERBS_ATTR_GET_CONTEXT_CORE_SUPPORT, u64(CORE_SUPPORT));
-      if (call.file.hasContext) fail('EINVAL', 'GET_CONTEXT twice');
-      driver.allocContext(call);
-      call.file.hasContext = true;
+      if (call.file.context !== undefined) fail('EINVAL', 'GET_CONTEXT twice');
+      if (!call.file.device.mayCharge()) fail('EAGAIN', 'the RDMA cgroup grants no more contexts');
+      call.file.context = driver.allocContext(call);
     },
   };
 }
@@ -211,6 +215,7 @@ function registerDmabuf(driver: DriverOps): Method {
       ...driver.dmabufAttributes,
     ]),
     run(call) {
+      if (driver.registerDmabuf === undefined) fail('EOPNOTSUPP', 'reg_user_mr_dmabuf');
       const region = driver.registerDmabuf(call, requestedRegistration(call));
       const pd = call.file.handle(
         BigInt(call.handleNumber(UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE)),
@@ -222,7 +227,7 @@ function registerDmabuf(driver: DriverOps): Method {
         type: UVERBS_OBJECT_MR,
         object: region,
         destroy: () => {
-          driver.deregister(region);
+          region.destroy();
           pd.users -= 1;
         },
       });

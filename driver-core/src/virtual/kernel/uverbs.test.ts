@@ -3,98 +3,23 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { refused } from '../../host/host.ts';
-import type { Answer, Device, Pointer } from '../../host/host.ts';
+import type { Device } from '../../host/host.ts';
 import { applyChange } from '../changes.ts';
 import type { HostExtension } from '../fixture.ts';
 import { createVirtualHost } from '../host.ts';
 import type { VirtualHost } from '../host.ts';
 import { loadFixture } from '../load.ts';
+import type { Attribute, Header } from './raw.fixture.ts';
+import { allocPd, contextRequest, encode, getContext, ioctl, said, u32, u64, VERBS } from './raw.fixture.ts';
 
 const NIC = '0000:03:00.0';
 const DMA = '0009:03:00.0';
 const DMA_PATH = '/devices/pci0009:00/0009:00:00.0/0009:01:00.0/0009:02:00.0/0009:03:00.0';
-const VERBS = 0xc0181b01;
 const PAGE = 65_536n;
 
-interface Attribute {
-  id: number;
-  length?: number;
-  flags?: number;
-  reserved?: number;
-  /** Inline value, handle, … */
-  data?: bigint;
-  /** … or memory behind the pointer. */
-  target?: Buffer;
-}
-interface Header {
-  length?: number;
-  driver?: number;
-  reserved1?: bigint;
-  reserved2?: number;
-}
-
-function encode(object: number, method: number, attributes: readonly Attribute[], header: Header = {}) {
-  const bytes = Buffer.alloc(24 + 16 * attributes.length);
-  bytes.writeUInt16LE(header.length ?? bytes.length, 0);
-  bytes.writeUInt16LE(object, 2);
-  bytes.writeUInt16LE(method, 4);
-  bytes.writeUInt16LE(attributes.length, 6);
-  bytes.writeBigUInt64LE(header.reserved1 ?? 0n, 8);
-  bytes.writeUInt32LE(header.driver ?? 1, 16);
-  bytes.writeUInt32LE(header.reserved2 ?? 0, 20);
-  const pointers: Pointer[] = [];
-  for (const [index, attribute] of attributes.entries()) {
-    const at = 24 + 16 * index;
-    bytes.writeUInt16LE(attribute.id, at);
-    bytes.writeUInt16LE(attribute.length ?? attribute.target?.length ?? 0, at + 2);
-    bytes.writeUInt16LE(attribute.flags ?? 0, at + 4);
-    bytes.writeUInt16LE(attribute.reserved ?? 0, at + 6);
-    bytes.writeBigUInt64LE(attribute.data ?? 0n, at + 8);
-    if (attribute.target !== undefined) pointers.push({ offset: at + 8, target: attribute.target });
-  }
-  return { bytes, pointers };
-}
-
-/** 0, or the errno's name. */
-async function said(answer: Promise<Answer<0>>): Promise<string | 0> {
-  const got = await answer;
-  return refused(got) ? got.code : got;
-}
-
-async function ioctl(device: Device, ...request: Parameters<typeof encode>) {
-  const { bytes, pointers } = encode(...request);
-  const answer = await device.ioctl(VERBS, bytes, pointers);
-  return { answer: refused(answer) ? answer.code : answer, number: refused(answer) ? answer.number : 0, bytes };
-}
-
-const u32 = (value: number): { length: number; data: bigint } => ({ length: 4, data: BigInt(value >>> 0) });
-const u64 = (data: bigint): { length: number; data: bigint } => ({ length: 8, data });
-
-const contextRequest = (): Buffer => {
-  const request = Buffer.alloc(32);
-  request.writeUInt8(1, 16);
-  request.writeBigUInt64LE(3n, 24);
-  return request;
-};
-const getContext = (device: Device, request = contextRequest()) =>
-  ioctl(device, 0, 3, [
-    { id: 0x1000, target: request },
-    { id: 0x1001, target: Buffer.alloc(72) },
-  ]);
 const path = (device: Device, room = 4096) => {
   const target = Buffer.alloc(room, 0xaa);
   return ioctl(device, 0, 0x1001, [{ id: 0x1000, flags: 1, target }]).then((got) => ({ ...got, target }));
-};
-const allocPd = async (device: Device): Promise<bigint> => {
-  const handle = Buffer.alloc(4);
-  const attributes = [
-    { id: 2, ...u64(3n) },
-    { id: 0, ...u64(0n) },
-    { id: 1, target: handle },
-    { id: 0x1001, target: Buffer.alloc(4) },
-  ];
-  expect((await ioctl(device, 0, 0, attributes)).answer).toBe(0);
-  return BigInt(handle.readUInt32LE());
 };
 
 interface Wanted {
@@ -142,6 +67,17 @@ async function open(name = 'uverbs0', address = NIC): Promise<Device> {
   const opened = await host.openDevice(`/dev/infiniband/${name}`, address);
   if (refused(opened)) throw new Error(opened.code);
   return opened;
+}
+
+function rdmaDevice(nic: string) {
+  const found = host.kernel.rdmaDeviceOf(host.kernel.hardware.get(nic)!);
+  if (found === undefined) throw new Error(`${nic} has no RDMA device`);
+  return found;
+}
+
+/** What an RDMA operation with the key ends in. */
+function reach(nic: string, key: number): string {
+  return rdmaDevice(nic).mkeys.reach(key);
 }
 
 async function hostWith(extension: Partial<HostExtension>): Promise<VirtualHost> {
@@ -434,22 +370,40 @@ describe('REG_DMABUF_MR', () => {
     expect((await register(device, { fd })).number).toBe(524);
   });
 
-  test('unbinding the DMA function revokes its live regions and no others; binding it again does not revive them', async () => {
+  test('unbinding the DMA function kills the keys of its live regions and no others; binding it again does not revive them', async () => {
     const direct = await register(device, { fd: memory });
     const plain = await register(device, { fd: memory, dataDirect: undefined });
     const neighbour = await open('uverbs1', '0002:03:00.0');
     await getContext(neighbour);
     await allocPd(neighbour);
-    await register(neighbour, { fd: memory });
-    const regions = (): unknown[] => host.kernel.objects(7).map((region) => (region as { revoked: boolean }).revoked);
+    const other = await register(neighbour, { fd: memory });
+    const reached = (): string[] => [
+      reach(NIC, direct.rkey),
+      reach(NIC, plain.rkey),
+      reach('0002:03:00.0', other.rkey),
+    ];
 
-    expect(regions()).toEqual([false, false, false]);
+    expect(reached()).toEqual(['memory', 'memory', 'memory']);
     applyChange(host, ['unbind', DMA]);
-    expect(regions()).toEqual([true, false, false]);
+    expect(reached()).toEqual(['remote access error', 'memory', 'memory']);
     applyChange(host, ['bind', DMA]);
-    expect(regions()).toEqual([true, false, false]);
+    expect(reached()).toEqual(['remote access error', 'memory', 'memory']);
+    const anew = await register(device, { fd: memory });
+    expect(reach(NIC, anew.rkey)).toBe('memory');
     expect(await destroyMr(device, direct.handle)).toBe(0);
     expect(await destroyMr(device, plain.handle)).toBe(0);
+    expect(reach(NIC, plain.rkey)).toBe('remote access error');
+  });
+
+  test('a data direct region takes two keys, an ordinary one one, and they go with it', async () => {
+    const direct = await register(device, { fd: memory });
+    expect(rdmaDevice(NIC).mkeys.count).toBe(2);
+    await register(device, { fd: memory, dataDirect: undefined });
+    expect(rdmaDevice(NIC).mkeys.count).toBe(3);
+    await destroyMr(device, direct.handle);
+    expect(rdmaDevice(NIC).mkeys.count).toBe(1);
+    await device.close();
+    expect(rdmaDevice(NIC).mkeys.count).toBe(0);
   });
 
   test('handles of a device that was removed can still be destroyed, and nothing else be done', async () => {
@@ -466,6 +420,63 @@ describe('REG_DMABUF_MR', () => {
     await device.close();
     expect(host.kernel.objects(7)).toEqual([]);
     expect((await path(device)).answer).toBe('EBADF');
+  });
+});
+
+describe('a kernel, a firmware or a cgroup that grants less', () => {
+  test('more objects than the RDMA cgroup grants: EAGAIN for context, protection domain and region', async () => {
+    applyChange(host, ['rdma-limit', '0']);
+    expect((await getContext(device)).answer).toBe('EAGAIN');
+    applyChange(host, ['rdma-limit', '1']);
+    expect((await getContext(device)).answer).toBe(0);
+    const pd = [
+      { id: 2, ...u64(3n) },
+      { id: 0, ...u64(0n) },
+      { id: 1, target: Buffer.alloc(4) },
+      { id: 0x1001, target: Buffer.alloc(4) },
+    ];
+    expect((await ioctl(device, 0, 0, pd)).answer).toBe('EAGAIN');
+    applyChange(host, ['rdma-limit', '2']);
+    await allocPd(device);
+    expect((await register(device, {})).answer).toBe('EAGAIN');
+    applyChange(host, ['rdma-limit', 'none']);
+    expect((await register(device, {})).answer).toBe('EBADF');
+  });
+
+  test('no on-demand paging in the kernel: every DMABUF is EOPNOTSUPP, whatever else is wrong with the request', async () => {
+    host = await hostWith({ onDemandPaging: false });
+    const without = await open();
+    await getContext(without);
+    await allocPd(without);
+    expect((await register(without, {})).answer).toBe('EOPNOTSUPP');
+    expect((await register(without, { dataDirect: 2 })).answer).toBe('EOPNOTSUPP');
+    expect((await register(without, { access: 0x40 })).answer).toBe('EINVAL');
+  });
+
+  test('more pages than one UMR of this firmware loads: EINVAL', async () => {
+    applyChange(host, ['capability', NIC, 'umr_extended_translation_offset', 'off']);
+    await getContext(device);
+    await allocPd(device);
+    const most = 65_536n * PAGE;
+    expect((await register(device, { length: most })).answer).toBe('EINVAL');
+    expect((await register(device, { length: most - 1n })).answer).toBe('EBADF');
+  });
+
+  test('two DMA functions of one VUID: the later one takes the NIC over, and either one leaving leaves it without', async () => {
+    const twin = '0019:03:00.0';
+    const vuid = 'VT2547VIRT001MLNXDATADIRECT0';
+    applyChange(host, ['unbind', twin]);
+    applyChange(host, ['vpd-set', twin, 'VU', vuid]);
+    await getContext(device);
+    const paired = async () => {
+      const { answer, target } = await path(device);
+      return answer === 0 ? target.toString('latin1', 0, target.indexOf(0)).slice(-12) : answer;
+    };
+    expect(await paired()).toBe(DMA);
+    applyChange(host, ['bind', twin]);
+    expect(await paired()).toBe(twin);
+    applyChange(host, ['unbind', DMA]);
+    expect(await paired()).toBe('ENODEV');
   });
 });
 

@@ -4,7 +4,6 @@ import type { Answer, Errno, Pointer } from '../../host/host.ts';
 import {
   ib_uverbs_attr,
   ib_uverbs_ioctl_hdr,
-  RDMA_DRIVER_MLX5,
   RDMA_VERBS_IOCTL,
   UVERBS_ATTR_F_MANDATORY,
   UVERBS_ATTR_F_VALID_OUTPUT,
@@ -32,8 +31,12 @@ export type MethodTable = ReadonlyMap<number, ReadonlyMap<number, Method>>;
 
 /** What an open file holds on to; it outlives the RDMA device. */
 export interface UverbsDevice {
+  /** enum rdma_driver_id. */
+  readonly driverId: number;
   /** The RDMA device went while the file was open (disassociated). */
   gone: boolean;
+  /** ib_rdmacg_try_charge: whether the caller's RDMA cgroup grants one more context or object. */
+  mayCharge(): boolean;
   /** An errno to answer in a method's stead, for tests. */
   refusal(method: string): Errno | undefined;
 }
@@ -52,7 +55,8 @@ export class UverbsFile {
   readonly #methods: MethodTable;
   /** The kernel hands out the lowest free number, from 0. */
   readonly #handles = new Map<number, Handle>();
-  hasContext = false;
+  /** What the driver keeps for the context; undefined before GET_CONTEXT. */
+  context: object | undefined;
 
   constructor(device: UverbsDevice, methods: MethodTable, pageSize: number) {
     this.device = device;
@@ -77,7 +81,12 @@ export class UverbsFile {
       handle.destroy();
       this.#handles.delete(number);
     }
-    this.hasContext = false;
+    this.context = undefined;
+  }
+
+  /** What the RDMA cgroup counts: the context, and each object. */
+  get charged(): number {
+    return this.#handles.size + (this.context === undefined ? 0 : 1);
   }
 
   objects(type: number): unknown[] {
@@ -85,15 +94,16 @@ export class UverbsFile {
   }
 
   /** -EIO after the device has gone, -EINVAL before GET_CONTEXT (ib_uverbs_get_ucontext_file). */
-  requireContext(): void {
+  requireContext(): object {
     if (this.device.gone) fail('EIO', 'the device was removed');
-    if (!this.hasContext) fail('EINVAL', 'no GET_CONTEXT yet');
+    return this.context ?? fail('EINVAL', 'no GET_CONTEXT yet');
   }
 
   reserveHandle(): number {
     this.requireContext();
     let number = 0;
     while (this.#handles.has(number)) number += 1;
+    if (!this.device.mayCharge()) fail('EAGAIN', 'the RDMA cgroup grants no more objects');
     return number;
   }
 
@@ -122,7 +132,7 @@ export class UverbsFile {
     const announced = ib_uverbs_ioctl_hdr.size + header.num_attrs * ib_uverbs_attr.size;
     if (header.length > this.pageSize || header.length !== announced) fail('EINVAL', 'header length');
     if (header.reserved1 !== 0n || header.reserved2 !== 0) fail('EPROTONOSUPPORT', 'reserved header fields');
-    if (header.driver_id !== RDMA_DRIVER_MLX5) fail('EINVAL', `driver_id ${header.driver_id}`);
+    if (header.driver_id !== this.device.driverId) fail('EINVAL', `driver_id ${header.driver_id}`);
     const method = this.#methods.get(header.object_id)?.get(header.method_id);
     if (method === undefined) fail('EPROTONOSUPPORT', `object ${header.object_id} method ${header.method_id}`);
     if (method.ofDriver && this.device.gone) fail('EIO', 'the device was removed');
