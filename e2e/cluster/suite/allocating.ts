@@ -1,4 +1,4 @@
-// Chapter 3: pods get exactly their device nodes, and data direct on only when that is right.
+// Chapter: pods get exactly their device nodes, and data direct on only when that is right.
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { POLICY } from './installing.ts';

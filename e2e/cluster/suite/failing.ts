@@ -1,4 +1,4 @@
-// Chapter 4: hardware breaks, is reported with a reason, and heals.
+// Chapter: hardware breaks, is reported with a reason, and heals.
 import { AllocatableDevices } from './kubelet-view.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 

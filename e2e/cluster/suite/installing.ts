@@ -1,4 +1,4 @@
-// Chapter 1: after `helm install` a policy is all that is needed.
+// Chapter: after `helm install` a policy is all that is needed.
 import { describe, expect, test } from 'vitest';
 
 import { figure } from './figures.ts';

@@ -1,4 +1,4 @@
-// Chapter 2: malformed and conflicting policies are refused where the person who wrote them sees it.
+// Chapter: malformed and conflicting policies are refused where the person who wrote them sees it.
 import { describe, expect, test } from 'vitest';
 
 import { POLICY } from './installing.ts';

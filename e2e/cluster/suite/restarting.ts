@@ -1,4 +1,4 @@
-// Chapter 5: kubelet, agent and operator go and come back; running pods and capacity do not suffer.
+// Chapter: kubelet, agent and operator go and come back; running pods and capacity do not suffer.
 import { describe, expect, test } from 'vitest';
 
 import { figure } from './figures.ts';

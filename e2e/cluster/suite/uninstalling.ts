@@ -1,4 +1,4 @@
-// Chapter 7: `helm uninstall` leaves CRDs, policies and a 0 in the node's capacity, nothing else.
+// Chapter: `helm uninstall` leaves CRDs, policies and a 0 in the node's capacity, nothing else.
 import { existsSync, readdirSync } from 'node:fs';
 
 import { GROUP, VERSION } from '@data-direct/crds';

@@ -1,4 +1,4 @@
-// Chapter 6: `helm upgrade` brings a changed CRD and a changed agent, and running pods keep what they have.
+// Chapter: `helm upgrade` brings a changed CRD and a changed agent, and running pods keep what they have.
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
