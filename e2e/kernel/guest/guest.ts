@@ -7,6 +7,8 @@ import * as context from '../../../driver-core/src/verbs/context.ts';
 import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
 import { code } from './answers.ts';
+import { dmabufMemory, pages } from './memory.ts';
+import { ReliableConnection } from './reliable-connection.ts';
 import { shell } from './shell.ts';
 import { askSoftwareDevice } from './software-device.ts';
 import { collectUevents } from './uevents.ts';
@@ -19,6 +21,9 @@ export const guest = {
   code,
   collectUevents,
   askSoftwareDevice,
+  pages,
+  dmabufMemory,
+  ReliableConnection,
 };
 
 export type Guest = typeof guest;

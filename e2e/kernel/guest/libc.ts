@@ -19,5 +19,19 @@ function bound(prototype: string): (...args: readonly (number | Buffer)[]) => nu
 export const libc = {
   socket: bound('int socket(int domain, int type, int protocol)'),
   sendto: bound('intptr_t sendto(int fd, void *data, size_t length, int flags, void *to, unsigned int toLength)'),
+  ioctl: bound('int ioctl(int fd, unsigned long request, void *argument)'),
   recv: bound('intptr_t recv(int fd, _Out_ void *data, size_t length, int flags)'),
 };
+
+const mmap = library.func(
+  'void *mmap(void *address, size_t length, int protection, int flags, int fd, intptr_t offset)',
+);
+
+/** Where the kernel puts it. */
+export function map(length: number, protection: number, flags: number, fd: number): bigint {
+  const address = mmap(null, length, protection, flags, fd, 0) as bigint;
+  if (address === MAP_FAILED) throw new Error(`mmap: errno ${koffi.errno()}`);
+  return address;
+}
+
+const MAP_FAILED = 0xffff_ffff_ffff_ffffn;

@@ -35,5 +35,35 @@ export function softwareDevice(machine: () => Machine): void {
     test.each(Object.entries(expected))('%s: %s', (name, answer) => {
       expect(answers[name]).toBe(answer);
     });
+
+    test('data moves between two memory regions, by WRITE and by READ', async () => {
+      const outcome = await machine().run(async ({ ReliableConnection, pages }) => {
+        const connection = new ReliableConnection('rxe0');
+        const [here, there] = [pages(65536), pages(65536)];
+        const [local, remote] = [connection.register(here), connection.register(there)];
+        here.bytes.fill('written ');
+        const write = await connection.transfer('write', local, remote, 65536);
+        const written = here.bytes.equals(there.bytes);
+        there.bytes.fill('read ');
+        const read = await connection.transfer('read', local, remote, 65536);
+        const outcomes = [write, written, read, here.bytes.equals(there.bytes)];
+        connection.close();
+        return outcomes;
+      }, []);
+      expect(outcome).toEqual(['success', true, 'success', true]);
+    });
+
+    test('a key that nobody gave out reaches nothing', async () => {
+      const outcome = await machine().run(async ({ ReliableConnection, pages }) => {
+        const connection = new ReliableConnection('rxe0');
+        const [here, there] = [pages(4096), pages(4096)];
+        const [local, remote] = [connection.register(here), connection.register(there)];
+        here.bytes.fill('x');
+        const status = await connection.transfer('write', local, { ...remote, rkey: remote.rkey ^ 0xff }, 4096);
+        connection.close();
+        return [status, there.bytes.every((byte) => byte === 0)];
+      }, []);
+      expect(outcome).toEqual(['remote access error', true]);
+    });
   });
 }
