@@ -12,6 +12,6 @@ test('every reason has a section in the troubleshooting page, and every section 
 });
 
 test.each(Object.entries(PATH_REASONS))('the section on %s says its state', (reason, row) => {
-  const section = page.split(`### ${reason}\n`)[1]?.split('\n')[0];
+  const section = page.split(`### ${reason}\n`)[1]?.trimStart().split('\n')[0];
   expect(section).toMatch(new RegExp(`^${row.state}[.,]`));
 });

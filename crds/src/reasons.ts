@@ -34,7 +34,7 @@ export const PATH_REASONS = {
   NoDmaFunction: {
     state: 'Degraded',
     provoke: 'remove the 15b3:2100 function, or give it another VUID',
-    mend: 'check with lspci -d 15b3:2100 that the function is present; reseat or power-cycle the tray if it is not',
+    mend: 'look whether the function is on the bus; reseat or power-cycle the tray if a rescan does not find it',
   },
   PairingAmbiguous: {
     state: 'Degraded',
@@ -44,7 +44,7 @@ export const PATH_REASONS = {
   PairingUnverified: {
     state: 'Degraded',
     provoke: 'run without access to the uverbs node, so that VPD is the only evidence',
-    mend: 'give the agent device access (the chart’s privileged profile) so that the kernel can be asked',
+    mend: 'let the kernel be asked: run as root, or give the agent device access (the chart’s privileged profile)',
   },
   EvidenceConflict: {
     state: 'Degraded',
@@ -54,27 +54,27 @@ export const PATH_REASONS = {
   FunctionDisabled: {
     state: 'Degraded',
     provoke: 'a VF or SF whose data_direct capability is off, which is the firmware’s default',
-    mend: 'enable it before the function binds: doca_data_direct_ctl set data-direct pci/<address> -e true, then rebind',
+    mend: 'enable data direct before the function binds: unbind the VF, set it for its devlink port, bind it again',
   },
   DmaDriverNotBound: {
     state: 'Degraded',
     provoke: 'echo <address> > /sys/bus/pci/drivers/mlx5_ib/unbind',
-    mend: 'load mlx5_ib, then echo <address> > /sys/bus/pci/drivers_probe',
+    mend: 'load mlx5_ib, then let the kernel probe the function: nothing loads it on its behalf',
   },
   IommuGroupMismatch: {
     state: 'Degraded',
     provoke: 'move the DMA function into another iommu group than its GPU',
-    mend: 'boot with the pci=config_acs= line that rdma_topo write-grub-acs prints; iommu groups are formed only at boot',
+    mend: 'boot with the pci=config_acs= parameter that data-direct check prints (Linux 6.11, or a vendor kernel that has it); iommu groups are formed only at boot',
   },
   AcsMisconfigured: {
     state: 'Degraded',
     provoke: 'change the ACS control bits of a port in the complex',
-    mend: 'boot with the pci=config_acs= line that rdma_topo write-grub-acs prints',
+    mend: 'boot with the pci=config_acs= parameter that data-direct check prints (Linux 6.11, or a vendor kernel that has it); iommu groups are formed only at boot',
   },
   GpuNotFound: {
     state: 'Degraded',
     provoke: 'remove the GPU beside the DMA function',
-    mend: 'check that the GPU is present on the bus (lspci -d 10de:)',
+    mend: 'look whether the GPU is on the bus; power-cycle the tray if a rescan does not find it',
   },
   UnexpectedTopology: {
     state: 'Degraded',
@@ -109,7 +109,7 @@ export const PATH_REASONS = {
   VerbsNodeMissing: {
     state: 'Unavailable',
     provoke: 'remove the uverbs device node while the RDMA device stays',
-    mend: 'modprobe ib_uverbs (Linux 7 no longer loads it by itself), and check that /dev/infiniband is visible to the agent',
+    mend: 'load ib_uverbs (Linux 7 no longer does so by itself), and check that /dev/infiniband is visible to the agent',
   },
   DeviceUnresponsive: {
     state: 'Unavailable',
@@ -119,7 +119,7 @@ export const PATH_REASONS = {
   RdmaNamespaceExclusive: {
     state: 'Unavailable',
     provoke: 'rdma system set netns exclusive',
-    mend: 'rdma system set netns shared',
+    mend: 'share RDMA devices among network namespaces, while no container holds one',
   },
   WaitingForDriver: {
     state: 'Unavailable',

@@ -1,16 +1,31 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 
 import { run } from './cli.ts';
-import { dumpOf } from './cli/dump.ts';
+import { check } from './cli/check.ts';
+import type { Command, Given, Terminal } from './cli/command.ts';
+import { dump, dumpOf } from './cli/dump.ts';
+import { readNode } from './cli/node.ts';
+import { topo } from './cli/topo.ts';
+import { watch } from './cli/watch.ts';
+import type { Host } from './host/host.ts';
 import { Observer } from './path/observe.ts';
 import type { Path } from './path/path.ts';
 import type { Change } from './virtual/changes.ts';
 import { applyChange } from './virtual/changes.ts';
+import { ManualClock } from './virtual/clock.ts';
+import type { VirtualHost } from './virtual/host.ts';
 import { createVirtualHost } from './virtual/host.ts';
-import { loadFixture } from './virtual/load.ts';
+import { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';
+import { unprivileged } from './virtual/unprivileged.ts';
+
+const NIC = '0000:03:00.0';
+const DMA = '0009:03:00.0';
+const GPU = '0009:06:00.0';
+/** Of NIC and DMA. */
+const V3 = 'c5b905682d3ff67a8f37b50d701a9fb3';
 
 const directory = mkdtempSync(join(tmpdir(), 'data-direct-cli-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -31,7 +46,7 @@ async function reported(...changes: readonly Change[]) {
   const host = createVirtualHost(await loadFixture('gb300-tray'));
   for (const change of changes) applyChange(host, change);
   const file = join(directory, `${changes.flat().join('-').replaceAll(':', '_')}.json`);
-  writeFileSync(file, JSON.stringify(await dumpOf(host)));
+  writeFileSync(file, JSON.stringify(await dumpOf(host, await readNode(host, 'None'))));
   return { file, paths: await new Observer(host).round({ verification: 'None' }) };
 }
 
@@ -44,49 +59,238 @@ function judged(paths: readonly Path[]) {
   }));
 }
 
+/** Golden files: what a command prints, to be read by people. `vitest -u` writes them anew. */
+function golden(name: string): string {
+  return new URL(`./cli/golden/${name}.txt`, import.meta.url).pathname;
+}
+
+/** A node with these changes, as `command` prints it. */
+async function printed(
+  command: Command,
+  { fixture = 'gb300-tray', changes = [], as = (host) => host, given = {} }: Partial<Shown> = {},
+) {
+  const host = createVirtualHost(await loadFixture(fixture));
+  for (const change of changes) applyChange(host, change);
+  const out: string[] = [];
+  const err: string[] = [];
+  const terminal = { out: (line: string) => out.push(line), err: (line: string) => err.push(line), paint: plain };
+  const status = await command.run({ host: as(host), given, terminal, signal: new AbortController().signal });
+  return { status, out: out.join('\n'), err: err.join('\n') };
+}
+
+interface Shown {
+  readonly fixture: string;
+  readonly changes: readonly Change[];
+  readonly as: (host: VirtualHost) => Host;
+  readonly given: Given;
+}
+
+const plain: Terminal['paint'] = (_, text) => text;
+
 describe('data-direct topo', () => {
-  it('shows which NIC reaches which GPU', async () => {
-    const { status, out } = await dataDirect('topo', '--from', 'gb300-tray');
-    expect(status).toBe(0);
-    expect(out.split('\n').map((line) => line.replaceAll(/ {2,}/g, ' | '))).toEqual([
-      'PATH | NIC | MODEL | PORT | DMA FUNCTION | DRIVER | GPU | NUMA | EVIDENCE | REASON',
-      'mlx5_0 | 0000:03:00.0 | ConnectX-8 | InfiniBand ACTIVE | 0009:03:00.0 | mlx5_ib | 0009:06:00.0 | 0 | KernelIoctl | Paired',
-      'mlx5_1 | 0002:03:00.0 | ConnectX-8 | InfiniBand ACTIVE | 0008:03:00.0 | mlx5_ib | 0008:06:00.0 | 0 | KernelIoctl | Paired',
-      'mlx5_2 | 0010:03:00.0 | ConnectX-8 | InfiniBand ACTIVE | 0019:03:00.0 | mlx5_ib | 0019:06:00.0 | 1 | KernelIoctl | Paired',
-      'mlx5_3 | 0012:03:00.0 | ConnectX-8 | InfiniBand ACTIVE | 0018:03:00.0 | mlx5_ib | 0018:06:00.0 | 1 | KernelIoctl | Paired',
-      'mlx5_4 | 0016:03:00.0 | BlueField-3 | Ethernet ACTIVE | - | - | - | 1 | - | NoDmaFunction',
-      '',
-      '4 of 5 ready; data-direct check says what the others lack',
-    ]);
+  it.each(FIXTURE_NAMES)('shows which NIC of %s reaches which GPU', async (fixture) => {
+    const { status, out, err } = await dataDirect('topo', '--from', fixture);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    await expect(`${out}\n`).toMatchFileSnapshot(golden(`${fixture}-topo`));
   });
 
-  it('gives programs the paths themselves', async () => {
+  it.each(FIXTURE_NAMES)('shows %s as a tree', async (fixture) => {
+    const { out } = await dataDirect('topo', '--tree', '--from', fixture);
+    await expect(`${out}\n`).toMatchFileSnapshot(golden(`${fixture}-tree`));
+  });
+
+  it('gives programs paths, ports and what could not be read', async () => {
     const { out } = await dataDirect('topo', '--from', 'gb300-tray', '--json');
-    expect(JSON.parse(out)).toMatchObject([
-      { id: '0000:03:00.0', gpus: [{ address: '0009:06:00.0' }] },
-      {},
-      {},
-      {},
-      {},
+    const { paths, ports, ...node } = JSON.parse(out) as { paths: Path[]; ports: unknown[] };
+    expect(node).toEqual({
+      format: 'data-direct/topo/1',
+      kernelRelease: '6.14.0-1015-nvidia-64k',
+      platform: 'DataDirect',
+      unread: [],
+    });
+    expect(paths.map(({ id, gpus }) => [id, gpus[0]?.address])).toContainEqual(['0000:03:00.0', '0009:06:00.0']);
+    expect(ports).toContainEqual({
+      address: '0009:02:00.0',
+      role: 'TowardsDma',
+      root: '0009:00:00.0',
+      verdict: 'Right',
+      expected: 'xx110x1',
+      found: '0011001',
+      needsParameter: true,
+    });
+  });
+
+  it('marks groups that differ and functions that are gone', async () => {
+    const { out } = await printed(topo, {
+      changes: [
+        ['regroup', '0009:03:00.0', '77'],
+        ['remove', '0008:03:00.0'],
+        ['unbind', '0019:03:00.0'],
+        ['unbind', '0012:03:00.0'],
+      ],
+    });
+    await expect(`${out}\n`).toMatchFileSnapshot(golden('broken-topo'));
+  });
+
+  it('says so where there is nothing to show', async () => {
+    const changes = ['0000:00:00.0', '0002:00:00.0', '0010:00:00.0', '0012:00:00.0', '0016:00:00.0'].map((port) => [
+      'remove',
+      port,
     ]);
+    const { status, out } = await printed(topo, { changes });
+    expect({ status, out }).toEqual({ status: 0, out: 'no ConnectX or BlueField NIC on this node' });
   });
 });
 
 describe('data-direct check', () => {
+  it.each(FIXTURE_NAMES)('judges %s', async (fixture) => {
+    const { out } = await dataDirect('check', '--from', fixture);
+    await expect(`${out}\n`).toMatchFileSnapshot(golden(`${fixture}-check`));
+  });
+
   it('is content with a healthy tray: nobody expects data direct of its BlueField', async () => {
     const { status, out } = await dataDirect('check', '--from', 'gb300-tray');
     expect(status).toBe(0);
-    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual(['OK', 'OK', 'OK', 'OK', 'SKIP']);
+    expect(out.split('\n').map((line) => line.split(' ')[0])).toEqual(['OK', 'OK', 'OK', 'OK', 'SKIP', 'OK']);
   });
 
-  it('names the fault and the very command that mends it, and tells scripts by exit code 100', async () => {
+  it('names the fault and what to type, and tells scripts by exit code 100', async () => {
     const { file } = await reported(['unbind', '0009:03:00.0']);
     const { status, out } = await dataDirect('check', '--from', file);
     expect(status).toBe(100);
     expect(out).toContain(
       'FAIL  mlx5_0  DmaDriverNotBound: DMA function 0009:03:00.0 of mlx5_0 (0000:03:00.0) has no driver',
     );
-    expect(out).toContain('mend: load mlx5_ib, then echo 0009:03:00.0 > /sys/bus/pci/drivers_probe');
+    expect(out).toContain('    echo 0009:03:00.0 > /sys/bus/pci/drivers_probe');
+  });
+
+  it('prints the kernel parameter for the whole node once, however many paths it mends', async () => {
+    const ports = ['0008', '0009'].flatMap((domain) =>
+      ['00:00.0', '02:00.0', '02:02.0'].map((port) => ['acs', `${domain}:${port}`, '0011101']),
+    );
+    const { status, out } = await printed(check, { changes: [...ports, ['regroup', '0009:03:00.0', '77']] });
+    expect(status).toBe(100);
+    expect(out.split('pci=config_acs=xx111x0@').length - 1).toBe(1);
+    await expect(`${out}\n`).toMatchFileSnapshot(golden('acs-as-linux-sets-it-check'));
+  });
+
+  it.each<{ reason: string; changes: readonly Change[] }>([
+    { reason: 'NoDmaFunction', changes: [['remove', DMA]] },
+    { reason: 'DmaDriverNotBound', changes: [['unbind', DMA]] },
+    { reason: 'GpuNotFound', changes: [['remove', GPU]] },
+    { reason: 'PortDown', changes: [['port-down', NIC]] },
+    { reason: 'WaitingForDriver', changes: [['unbind', NIC]] },
+    { reason: 'VerbsNodeMissing', changes: [['hide-uverbs', NIC]] },
+    { reason: 'DeviceUnresponsive', changes: [['refuse', NIC, 'get-context', 'EAGAIN']] },
+    { reason: 'KernelRefused', changes: [['refuse', NIC, 'get-context', 'EINVAL']] },
+    { reason: 'PairingUnverified', changes: [['refuse', NIC, 'open', 'EACCES']] },
+    { reason: 'KernelTooOld', changes: [['refuse', NIC, 'path', 'EPROTONOSUPPORT']] },
+    { reason: 'RegistrationFailed', changes: [['refuse', NIC, 'register', 'EOPNOTSUPP']] },
+    { reason: 'RdmaNamespaceExclusive', changes: [['rdma-namespaces', 'exclusive']] },
+    {
+      reason: 'VpdUnreadable',
+      changes: [
+        ['unbind', DMA],
+        ['vpd-unreadable', DMA],
+      ],
+    },
+    {
+      reason: 'PairingAmbiguous',
+      changes: [
+        ['vpd-set', '0008:03:00.0', 'V3', V3],
+        ['refuse', NIC, 'open', 'EACCES'],
+      ],
+    },
+    {
+      reason: 'EvidenceConflict',
+      changes: [
+        ['vpd-set', '0008:03:00.0', 'V3', V3],
+        ['vpd-set', DMA, 'V3', 'another'],
+      ],
+    },
+  ])('says what to type about $reason, with the addresses of this node', async ({ reason, changes }) => {
+    const { status, out } = await printed(check, { changes, given: { json: true } });
+    const { findings, ...rest } = JSON.parse(out) as { findings: Record<string, unknown>[] };
+    expect({ status, ...rest }).toMatchObject({ status: 100, format: 'data-direct/check/1', ok: false });
+    const finding = findings.find(({ functions }) => (functions as string[])[0] === NIC);
+    expect(finding).toMatchObject({
+      verdict: 'FAIL',
+      reason,
+      mend: { commands: expect.arrayContaining([expect.any(String)]) },
+    });
+    expect(JSON.stringify(finding?.['mend'])).not.toMatch(/undefined|<\w+>/);
+  });
+
+  it('probes every function without driver where nobody may know whose it is', async () => {
+    const { out } = await printed(check, {
+      changes: [
+        ['unbind', DMA],
+        ['unbind', '0008:03:00.0'],
+      ],
+      as: unprivileged,
+    });
+    expect(out).toContain('echo 0008:03:00.0 > /sys/bus/pci/drivers_probe');
+    expect(out).toContain('echo 0009:03:00.0 > /sys/bus/pci/drivers_probe');
+  });
+});
+
+describe('somebody who is not root', () => {
+  it('sees what the kernel says, is told what is missing, and gets no wrong verdict', async () => {
+    const { status, out, err } = await printed(check, { as: unprivileged });
+    expect(status).toBe(0);
+    expect(out).toContain('OK    mlx5_0  Paired');
+    expect(out).toContain('SKIP  ACS     39 ports not assessed: only root may read its ACS');
+    expect(err).toContain('note: the VPD of 8 functions may be read by root only');
+    expect(err).toContain('note: the ACS of 39 ports may be read by root only, so it is not assessed');
+  });
+
+  it('can have the table, the tree and a dump as well', async () => {
+    for (const [command, given] of [
+      [topo, {}],
+      [topo, { tree: true }],
+      [dump, {}],
+    ] as const) {
+      const { status, out, err } = await printed(command, { as: unprivileged, given });
+      expect(status).toBe(0);
+      expect(err).toContain('note: the VPD of 8 functions');
+      expect(out).toContain('0009:03:00.0');
+    }
+  });
+});
+
+describe('data-direct watch', () => {
+  it('prints every path once and then what changes, until it is interrupted', async () => {
+    const clock = new ManualClock();
+    const host = createVirtualHost(await loadFixture('dgx-station'), { clock });
+    const stop = new AbortController();
+    const lines: string[] = [];
+    const terminal = { out: (line: string) => lines.push(line), err: () => undefined, paint: plain };
+    const given = { json: true };
+    const running = watch.run({ host, given, terminal, signal: stop.signal });
+    const until = async (count: number): Promise<void> => {
+      await vi.waitFor(() => {
+        clock.advance(10);
+        expect(lines).toHaveLength(count);
+      });
+    };
+    await until(1);
+    applyChange(host, ['unbind', DMA]);
+    await until(2);
+    applyChange(host, ['bind', DMA]);
+    await until(3);
+    applyChange(host, ['remove', NIC]);
+    await until(4);
+    stop.abort();
+    expect(await running).toBe(0);
+    const transitions = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(transitions.map(({ from, to }) => [from, to])).toEqual([
+      [undefined, 'Paired'],
+      ['Paired', 'DmaDriverNotBound'],
+      ['DmaDriverNotBound', 'Paired'],
+      ['Paired', undefined],
+    ]);
+    expect(transitions[1]).toMatchObject({ id: NIC, path: 'mlx5_0', state: 'Degraded' });
+    expect(transitions[1]?.['message']).toContain('has no driver');
   });
 });
 
@@ -103,7 +307,7 @@ describe('data-direct dump', () => {
   ])('makes a test of any report: after $changes the file shows the same paths as the node', async ({ changes }) => {
     const { file, paths } = await reported(...changes);
     const { out } = await dataDirect('topo', '--json', '--from', file);
-    expect(judged(JSON.parse(out) as Path[])).toEqual(judged(paths));
+    expect(judged((JSON.parse(out) as { paths: Path[] }).paths)).toEqual(judged(paths));
   });
 });
 

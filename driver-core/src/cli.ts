@@ -8,6 +8,7 @@ import { EXIT } from './cli/command.ts';
 import { dump } from './cli/dump.ts';
 import { aligned } from './cli/table.ts';
 import { topo } from './cli/topo.ts';
+import { watch } from './cli/watch.ts';
 import type { Host } from './host/host.ts';
 import { leave } from './host/leave.ts';
 import { openLinuxHost } from './host/linux.ts';
@@ -16,9 +17,9 @@ import { VirtualError } from './virtual/errors.ts';
 import { createVirtualHost } from './virtual/host.ts';
 import { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';
 
-const COMMANDS: readonly Command[] = [topo, check, dump];
+const COMMANDS: readonly Command[] = [topo, check, dump, watch];
 
-export async function run(argv: readonly string[], terminal: Terminal, signal = NEVER): Promise<number> {
+export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal = NEVER): Promise<number> {
   const [first, ...rest] = argv;
   if (first === 'virtual') return runVirtual(rest, terminal);
   const asked = options(argv);

@@ -4,21 +4,23 @@ import { deflateSync } from 'node:zlib';
 
 import type { Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
-import { assess } from '../path/assess.ts';
-import { Observer } from '../path/observe.ts';
 import type { Path } from '../path/path.ts';
 import type { NicSeen, Snapshot } from '../path/snapshot.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import { listFunctions, readAttachment } from '../pci/functions.ts';
 import type { Command } from './command.ts';
 import { EXIT } from './command.ts';
+import type { Node } from './node.ts';
+import { readNode, tellUnread } from './node.ts';
 
 export const dump: Command = {
   name: 'dump',
   does: 'the node as JSON, for --from here and rdma_topo -F',
   options: {},
-  run: async ({ host, terminal: { out } }) => {
-    out(JSON.stringify(await dumpOf(host), undefined, 1));
+  run: async ({ host, terminal }) => {
+    const node = await readNode(host, 'None');
+    terminal.out(JSON.stringify(await dumpOf(host, node), undefined, 1));
+    tellUnread(node, terminal);
     return EXIT.done;
   },
 };
@@ -26,9 +28,11 @@ export const dump: Command = {
 /** The class devices that rdma_topo dumps. */
 const SUBSYSTEMS = ['drm', 'infiniband', 'net', 'nvme'];
 
-export async function dumpOf(host: Host): Promise<object[]> {
-  const snapshot = await new Observer(host).observe({ verification: 'None' });
-  const paths = new Map(assess(snapshot).map((path) => [path.id, path]));
+export async function dumpOf(
+  host: Host,
+  { snapshot, paths: seen }: Pick<Node, 'snapshot' | 'paths'>,
+): Promise<object[]> {
+  const paths = new Map(seen.map((path) => [path.id, path]));
   const entries = listFunctions(host.sysfs).map((fn) => entryOf(host, fn, extensionOf(fn, snapshot, paths)));
   return [hostEntry(host, snapshot), ...(await Promise.all(entries))];
 }

@@ -248,7 +248,7 @@ function acsDiffers({ dma, ports, called }: Case): string | undefined {
 function wrongAcs(ports: readonly PortAcs[]): string | undefined {
   const wrong = ports.filter(({ verdict }) => verdict === 'Wrong');
   if (wrong.length === 0) return undefined;
-  return `ACS of ${wrong.map((port) => `${port.address} is ${port.found}, expected ${port.expected}`).join(', of ')}`;
+  return `ACS of ${wrong.map((port) => `${port.address} is ${port.found}, expected ${port.expected}`).join('; of ')}`;
 }
 
 function pairedWithNone({ kernel }: NicSeen): boolean {

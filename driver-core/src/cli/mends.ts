@@ -1,0 +1,87 @@
+// What to type, on this very node, about each reason. The sentence that goes before stands in the table of reasons (crds); where nothing can be
+// typed that helps, it stands alone.
+import type { PathReason } from '@data-direct/crds';
+
+import { configAcs } from '../path/acs.ts';
+import type { Path } from '../path/path.ts';
+import { DMA_DRIVERS } from '../pci/ids.ts';
+import type { Node } from './node.ts';
+
+type Commands = (path: Path, node: Node) => readonly string[];
+
+const LIST_DMA_FUNCTIONS = 'lspci -D -d 15b3:2100';
+const RESCAN = 'echo 1 > /sys/bus/pci/rescan';
+const KERNEL_LOG = "dmesg -T | grep -e mlx5 -e 'iommu'";
+const REPORT = 'data-direct dump > node.json';
+
+const COMMANDS: Partial<Record<PathReason, Commands>> = {
+  NoDmaFunction: () => [LIST_DMA_FUNCTIONS, RESCAN],
+  PairingAmbiguous: ({ nic }) => ['modprobe -a mlx5_ib ib_uverbs', listNode(nic.uverbs)],
+  PairingUnverified: ({ nic }) => [listNode(nic.uverbs)],
+  EvidenceConflict: ({ nic }) => [`cat /sys/class/infiniband/${nic.rdmaDevice ?? '*'}/fw_ver`, REPORT],
+  FunctionDisabled: ({ nic }) => [
+    'devlink port show',
+    `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/unbind`,
+    `doca_data_direct_ctl set data-direct PORT_OF_THIS_VF -e true`,
+    `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/bind`,
+  ],
+  DmaDriverNotBound: (path, node) => ['modprobe mlx5_ib', ...unboundFunctions(path, node).flatMap(probeAnew)],
+  IommuGroupMismatch: bootParameter,
+  AcsMisconfigured: bootParameter,
+  GpuNotFound: () => ['lspci -D -d 10de:', RESCAN],
+  UnexpectedTopology: () => ['data-direct topo --tree', REPORT],
+  PortDown: ({ nic }) =>
+    nic.linkLayer === 'Ethernet' && nic.netdevs[0] !== undefined
+      ? [`ip link set ${nic.netdevs[0]} up`, `ethtool ${nic.netdevs[0]}`]
+      : [`ibstat ${nic.rdmaDevice ?? ''}`],
+  KernelTooOld: () => ['uname -r'],
+  KernelRefused: () => [KERNEL_LOG, REPORT],
+  RegistrationFailed: () => [KERNEL_LOG, REPORT],
+  VpdUnreadable: ({ nic, dma }) => ['dmesg -T | grep -i vpd', `xxd /sys/bus/pci/devices/${(dma ?? nic).address}/vpd`],
+  VerbsNodeMissing: () => ['modprobe ib_uverbs', 'ls -l /dev/infiniband'],
+  DeviceUnresponsive: ({ nic }) => [`dmesg -T | grep ${nic.address}`],
+  RdmaNamespaceExclusive: () => ['rdma system set netns shared'],
+  WaitingForDriver: ({ nic }) =>
+    nic.driver === undefined || nic.driver === 'mlx5_core'
+      ? ['modprobe -a mlx5_core mlx5_ib', ...(nic.driver === undefined ? [probe(nic.address)] : [])]
+      : [],
+};
+
+export function commandsFor(path: Path, node: Node): readonly string[] {
+  return COMMANDS[path.reason]?.(path, node) ?? [];
+}
+
+/** What mends ports mends the whole node. */
+export function bootParameter(_path: unknown, { ports }: Pick<Node, 'ports'>): readonly string[] {
+  const parameter = configAcs(ports);
+  return parameter === undefined ? [] : [parameter];
+}
+
+function listNode(uverbs: string | undefined): string {
+  return `ls -l /dev/infiniband/${uverbs ?? ''}`;
+}
+
+interface Function {
+  readonly address: string;
+  readonly driver: string | undefined;
+}
+
+/** The path's own one, or where that is not known, all that no path has. */
+function unboundFunctions({ dma }: Path, { snapshot, paths }: Node): readonly Function[] {
+  if (dma) return [dma];
+  const taken = new Set(paths.map((path) => path.dma?.address));
+  return snapshot.dmas
+    .filter(({ fn, driver }) => !taken.has(fn.address) && !DMA_DRIVERS.includes(driver ?? ''))
+    .map(({ fn, driver }) => ({ address: fn.address, driver }));
+}
+
+/** A foreign driver has to let go first, and must not be told to take it again. */
+function probeAnew({ address, driver }: Function): string[] {
+  const at = `/sys/bus/pci/devices/${address}`;
+  const foreign = [`echo > ${at}/driver_override`, `echo ${address} > ${at}/driver/unbind`];
+  return [...(driver === undefined ? [] : foreign), probe(address)];
+}
+
+function probe(address: string): string {
+  return `echo ${address} > /sys/bus/pci/drivers_probe`;
+}

@@ -1,0 +1,69 @@
+// A node as the commands show it: one round with what was seen, what it means, and what could not be seen for want of permission.
+import type { Host } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import type { PortAcs } from '../path/acs.ts';
+import { assessAcs } from '../path/acs.ts';
+import { assess } from '../path/assess.ts';
+import { Observer } from '../path/observe.ts';
+import type { Path, VerificationLevel } from '../path/path.ts';
+import type { Snapshot } from '../path/snapshot.ts';
+import type { Platform } from '../pci/topology.ts';
+import { topologyOf } from '../pci/topology.ts';
+import type { Terminal } from './command.ts';
+
+/** Something that this process may not read. */
+export interface Unread {
+  readonly what: 'vpd' | 'acs' | 'uverbs';
+  readonly functions: readonly string[];
+}
+
+export interface Node {
+  readonly kernelRelease: string;
+  readonly platform: Platform;
+  readonly snapshot: Snapshot;
+  readonly paths: readonly Path[];
+  readonly ports: readonly PortAcs[];
+  readonly unread: readonly Unread[];
+}
+
+export async function readNode(host: Host, verification: VerificationLevel): Promise<Node> {
+  const snapshot = await new Observer(host).observe({ verification });
+  return {
+    kernelRelease: host.kernelRelease,
+    platform: topologyOf(snapshot.functions).platform,
+    snapshot,
+    paths: assess(snapshot),
+    ports: assessAcs(snapshot),
+    unread: unreadOf(snapshot),
+  };
+}
+
+function unreadOf({ nics, dmas, acs }: Snapshot): Unread[] {
+  const kinds: Unread[] = [
+    { what: 'vpd', functions: addressesOf([...nics, ...dmas].filter(({ vpd }) => isForbidden(vpd))) },
+    { what: 'acs', functions: [...acs].filter(([, seen]) => seen === 'hidden').map(([address]) => address) },
+    { what: 'uverbs', functions: addressesOf(nics.filter(({ kernel }) => isForbidden(kernel?.refusal?.errno))) },
+  ];
+  return kinds.filter(({ functions }) => functions.length > 0);
+}
+
+function addressesOf(seen: readonly { readonly fn: { readonly address: string } }[]): string[] {
+  return seen.map(({ fn }) => fn.address);
+}
+
+function isForbidden(answer: unknown): boolean {
+  return refused(answer) && (answer.code === 'EACCES' || answer.code === 'EPERM');
+}
+
+/** What is missing, and what that means. */
+const UNREAD: Readonly<Record<Unread['what'], (count: number) => string>> = {
+  vpd: (count) =>
+    `the VPD of ${count} functions may be read by root only, so pairs are shown as far as the kernel tells them`,
+  acs: (count) => `the ACS of ${count} ports may be read by root only, so it is not assessed`,
+  uverbs: (count) => `the uverbs nodes of ${count} NICs may not be opened, so the kernel was not asked about them`,
+};
+
+/** Beside the answer and not in it. */
+export function tellUnread({ unread }: Node, { err }: Terminal): void {
+  for (const { what, functions } of unread) err(`note: ${UNREAD[what](functions.length)}`);
+}

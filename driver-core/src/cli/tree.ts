@@ -1,0 +1,85 @@
+// The PCI tree around a node's paths, as text: what hangs below the root ports of NICs, DMA functions and their GPUs.
+import type { PortAcs } from '../path/acs.ts';
+import type { Path } from '../path/path.ts';
+import { chainOf } from '../pci/address.ts';
+import type { PciFunction } from '../pci/functions.ts';
+import { rootPortOf } from '../pci/topology.ts';
+import type { Terminal } from './command.ts';
+import type { Node } from './node.ts';
+import { COLOURS, ROLES } from './shown.ts';
+
+interface Place {
+  readonly fn: PciFunction;
+  readonly below: readonly Place[];
+}
+
+type Paint = Terminal['paint'];
+
+export function printTree(node: Node, { out, paint }: Terminal): void {
+  const describe = describer(node, paint);
+  for (const root of placesOf(node)) {
+    out(`${root.fn.address}  ${describe(root.fn)}`);
+    for (const line of linesBelow(root, '', describe)) out(line);
+  }
+}
+
+function* linesBelow({ below }: Place, indent: string, describe: (fn: PciFunction) => string): Generator<string> {
+  for (const [index, place] of below.entries()) {
+    const last = index === below.length - 1;
+    yield `${indent}${last ? '└─ ' : '├─ '}${place.fn.address}  ${describe(place.fn)}`;
+    yield* linesBelow(place, `${indent}${last ? '   ' : '│  '}`, describe);
+  }
+}
+
+/** Root ports of everything that belongs to a path, sorted as the functions are. */
+function placesOf({ snapshot: { functions, nics, dmas, gpus } }: Node): Place[] {
+  const roots = new Set([...nics, ...dmas, ...gpus].map(({ fn }) => rootPortOf(fn)));
+  const children = Map.groupBy(functions, ({ path }) => chainOf(path).at(-2));
+  const place = (fn: PciFunction): Place => ({ fn, below: (children.get(fn.address) ?? []).map(place) });
+  return functions.filter(({ address }) => roots.has(address)).map(place);
+}
+
+function describer({ snapshot, paths, ports }: Node, paint: Paint): (fn: PciFunction) => string {
+  const drivers = new Map([...snapshot.dmas, ...snapshot.gpus].map(({ fn, driver }) => [fn.address, driver]));
+  const groups = new Map(
+    [...snapshot.dmas, ...snapshot.gpus].map(({ fn, iommuGroup }) => [
+      fn.address,
+      `iommu group ${iommuGroup ?? 'none'}`,
+    ]),
+  );
+  const port = new Map(ports.map((each) => [each.address, each]));
+  return (fn) => {
+    const path = paths.find(({ id }) => id === fn.address);
+    if (path) return nicText(path, paint);
+    if (fn.kind === 'bridge') return portText(port.get(fn.address), fn, paint);
+    const driver = drivers.get(fn.address) ?? 'no driver';
+    const group = groups.get(fn.address);
+    if (fn.kind === 'dma') return `DMA function of ${usersOf(fn, paths)} (${driver}, ${group})`;
+    if (fn.kind === 'gpu') return `GPU (${driver}, ${group})`;
+    return `${hex(fn.vendor)}:${hex(fn.device)}`;
+  };
+}
+
+function nicText({ name, nic, dma, state, reason }: Path, paint: Paint): string {
+  const facts = [nic.model, nic.linkLayer, nic.portState].filter((word) => word !== undefined).join(' ');
+  const by = dma ? `, DMA function ${dma.address}` : '';
+  const kind = nic.function === 'VF' ? 'VF' : 'NIC';
+  return `${kind} ${name} (${facts || 'nothing known'})${by}: ${paint(COLOURS[state], reason)}`;
+}
+
+function portText(port: PortAcs | undefined, { path }: PciFunction, paint: Paint): string {
+  const isRoot = chainOf(path).length === 1;
+  const plain = isRoot ? 'root port' : 'port';
+  const called = (port && ROLES[port.role]) ?? plain;
+  if (port?.found === undefined) return called;
+  const expected = port.verdict === 'Wrong' ? paint('red', `, expected ${port.expected}`) : '';
+  return `${called}, ACS ${port.found}${expected}`;
+}
+
+function usersOf({ address }: PciFunction, paths: readonly Path[]): string {
+  return paths.flatMap(({ dma, name }) => (dma?.address === address ? [name] : [])).join(', ') || 'no NIC';
+}
+
+function hex(number: number): string {
+  return number.toString(16).padStart(4, '0');
+}
