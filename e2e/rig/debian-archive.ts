@@ -41,6 +41,12 @@ export class DebianArchive {
     }
   }
 
+  /** Names that the package's `Depends` and `Pre-Depends` hold. */
+  async dependencies(name: string, suite: string): Promise<string[]> {
+    const lines = await this.#apt.cache('depends', `${name}/${suite}`);
+    return [...lines.matchAll(/^[ |]*(?:Pre)?Depends: (\S+)$/gm)].map(([, dependency = '']) => dependency);
+  }
+
   /** The packages alone, without what they depend on. */
   async unpack(names: readonly string[], suite: string, into: string): Promise<PackageVersion[]> {
     await this.#apt.get('download', ...names.map((name) => `${name}/${suite}`));
