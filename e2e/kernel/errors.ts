@@ -15,6 +15,7 @@ export const kernelError = errorsOf({
     `${f.what} is not in ${f.packages.join(', ')}: Debian has moved it, see e2e/kernel/toolchain`,
   MODULE_MALFORMED: (f: { file: string; problem: string }) =>
     `${f.file} is not a kernel module we can read: ${f.problem}`,
+  MODULE_LOOP: (f: { names: readonly string[] }) => `kernel modules need each other: ${f.names.join(' ← ')}`,
   MODULE_UNKNOWN: (f: { name: string; neededBy: string }) =>
     `${f.neededBy} needs the kernel module ${f.name}, which the kernel's packages do not hold`,
   QMP_REFUSED: (f: { desc: string }) => `QEMU refused: ${f.desc}`,

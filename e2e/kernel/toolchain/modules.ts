@@ -11,8 +11,7 @@ export async function loadOrder(
   const ordered = new Map<string, ModuleInfo>();
   const visit = async (name: string, path: readonly string[]): Promise<void> => {
     if (ordered.has(name)) return;
-    if (path.includes(name))
-      throw kernelError('MODULE_UNKNOWN', { name: `${name} (a loop)`, neededBy: path.join(' ← ') });
+    if (path.includes(name)) throw kernelError('MODULE_LOOP', { names: [name, ...path] });
     const info = await read(name, path[0] ?? 'the rig');
     for (const dependency of info.depends) await visit(dependency, [name, ...path]);
     ordered.set(name, info);
