@@ -1,6 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 
 import { run } from './cli.ts';
@@ -311,12 +315,73 @@ describe('data-direct dump', () => {
   });
 });
 
+describe('a file of rdma_topo’s', () => {
+  it('is shown with the remark that it does not say what the kernel pairs', async () => {
+    const { file } = await reported(['unbind', '0012:03:00.0']);
+    const entries = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>[];
+    const plainFile = join(directory, 'plain.json');
+    const functions = entries.filter(({ realpath }) => realpath !== '/sys');
+    writeFileSync(plainFile, JSON.stringify(functions.map((entry) => ({ ...entry, virtual: undefined }))));
+    const { status, out, err } = await dataDirect('topo', '--from', plainFile);
+    expect(status).toBe(0);
+    expect(out).toContain('0009:03:00.0');
+    expect(err).toBe(
+      `note: ${plainFile} does not say what the kernel pairs, so it is taken to follow the serials (VPD V3)`,
+    );
+  });
+});
+
+/** As a process, because streams, signals and exit codes are what it is about. */
+const CLI = ['--conditions=@data-direct/source', fileURLToPath(new URL('./cli.ts', import.meta.url))];
+
+describe('the process', () => {
+  const topoOfTray = [...CLI, 'topo', '--from', 'gb300-tray'];
+  /** On a terminal of its own, which is what `script` gives. */
+  const onTerminal = (env: Record<string, string>) => {
+    const { FORCE_COLOR: _, NO_COLOR: __, ...inherited } = process.env;
+    const command = [process.execPath, ...topoOfTray].join(' ');
+    const options = { encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env } } as const;
+    return spawnSync('script', ['-qec', command, '/dev/null'], options).stdout;
+  };
+
+  it('colours what a person reads on a terminal, unless NO_COLOR is set, and nothing that is piped', () => {
+    expect(onTerminal({})).toContain('\u001B[32mmlx5_0');
+    const plainText = onTerminal({ NO_COLOR: '1' });
+    expect(plainText).toContain('mlx5_0');
+    expect(plainText).not.toContain('\u001B');
+    expect(spawnSync(process.execPath, topoOfTray, { encoding: 'utf8' }).stdout).not.toContain('\u001B');
+  });
+
+  it('is content when its reader has seen enough', () => {
+    const command = [process.execPath, ...topoOfTray].join(' ');
+    const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', `${command} --json | head -1`], {
+      encoding: 'utf8',
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  it('watches a virtual node that is changed over a socket, and ends when it is interrupted', async () => {
+    const socket = join(directory, 'watch.sock');
+    const child = spawn(process.execPath, [...CLI, 'watch', '--from', 'dgx-station', '--socket', socket]);
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const line = async (): Promise<unknown> => (await lines.next()).value;
+    expect(await line()).toMatch(/Z {2}mlx5_0 {2}Paired: mlx5_0/);
+    const change = spawnSync(process.execPath, [...CLI, 'virtual', '--socket', socket, 'unbind', DMA]);
+    expect(change.status).toBe(0);
+    expect(await line()).toMatch(/Z {2}mlx5_0 {2}Paired → DmaDriverNotBound: DMA function/);
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(existsSync(socket)).toBe(false);
+  });
+});
+
 describe('misuse', () => {
   it.each([
     [[], 'no command given'],
     [['frobnicate'], 'no command "frobnicate"'],
     [['topo', 'all'], 'topo takes no argument, got "all"'],
     [['dump', '--json'], 'dump has no --json'],
+    [['check', '--tree'], 'check has no --tree'],
     [['topo', '--frm', 'x'], "Unknown option '--frm'"],
   ])('%j is told with the usage', async (argv, problem) => {
     const { status, err } = await dataDirect(...argv);

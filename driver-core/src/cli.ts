@@ -39,7 +39,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
   if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
   try {
-    const host = await hostFrom(typeof from === 'string' ? from : undefined);
+    const host = await hostFrom(typeof from === 'string' ? from : undefined, terminal);
     return await command.run({ host, given, terminal, signal });
   } catch (error) {
     if (!(error instanceof VirtualError)) throw error;
@@ -50,8 +50,13 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
 
 const NEVER = new AbortController().signal;
 
-async function hostFrom(fixture: string | undefined): Promise<Host> {
-  return fixture === undefined ? openLinuxHost() : createVirtualHost(await loadFixture(fixture));
+async function hostFrom(from: string | undefined, { err }: Terminal): Promise<Host> {
+  if (from === undefined) return openLinuxHost();
+  const fixture = await loadFixture(from);
+  // What the kernel answers stands in our own dumps, which have an entry for the node, and in no dump of rdma_topo.
+  if (!fixture.extension)
+    err(`note: ${from} does not say what the kernel pairs, so it is taken to follow the serials (VPD V3)`);
+  return createVirtualHost(fixture);
 }
 
 interface Asked {
@@ -108,8 +113,17 @@ const terminal: Terminal = {
   paint: (format, text) => styleText(format, text, { stream: process.stdout }),
 };
 
+/** How long an interrupted command has to clean up; one that waits for a device would take longer. */
+const GRACE_MS = 500;
+
 if (import.meta.main) {
   // A reader that has seen enough, such as head, is no failure.
   process.stdout.on('error', () => leave(EXIT.done));
-  leave(await run(process.argv.slice(2), terminal));
+  const interrupted = new AbortController();
+  const interrupt = (): void => {
+    interrupted.abort();
+    setTimeout(() => leave(EXIT.interrupted), GRACE_MS);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+  leave(await run(process.argv.slice(2), terminal, interrupted.signal));
 }

@@ -11,7 +11,7 @@ export interface Terminal {
 }
 
 /** Exit codes. 1 and 2 are for every command; 100 is what rdma_topo check says too. */
-export const EXIT = { done: 0, failed: 1, misused: 2, notReady: 100 } as const;
+export const EXIT = { done: 0, failed: 1, misused: 2, notReady: 100, interrupted: 130 } as const;
 
 /** An option of one command. --from and --help are everybody's. */
 export interface Option {

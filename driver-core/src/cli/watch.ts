@@ -3,8 +3,10 @@ import type { Host } from '../host/host.ts';
 import { follow } from '../path/follow.ts';
 import { Observer } from '../path/observe.ts';
 import type { Path } from '../path/path.ts';
-import type { Command, Terminal } from './command.ts';
+import type { Command, Invocation, Terminal } from './command.ts';
 import { EXIT } from './command.ts';
+import { serveControl } from '../virtual/control.ts';
+import { VirtualHost } from '../virtual/host.ts';
 import { COLOURS } from './shown.ts';
 
 const DEBOUNCE_MS = 50;
@@ -14,14 +16,33 @@ const PORT_POLL_MS = 5000;
 export const watch: Command = {
   name: 'watch',
   does: 'paths as they change, until it is interrupted',
-  options: { json: { type: 'boolean', does: 'for programs, one object a line' } },
-  run: async ({ host, given, terminal, signal }) => {
-    for await (const transition of transitions(host, signal)) {
-      terminal.out(given['json'] ? JSON.stringify(transition) : textOf(transition, terminal));
+  options: {
+    json: { type: 'boolean', does: 'for programs, one object a line' },
+    socket: { type: 'string', does: 'with --from: take changes there, from data-direct virtual --socket …' },
+  },
+  run: async (invocation) => {
+    const { host, given, terminal } = invocation;
+    const { socket } = given;
+    if (typeof socket !== 'string') return watchNode(invocation);
+    if (!(host instanceof VirtualHost)) {
+      terminal.err('--socket goes with --from: a real node changes by itself');
+      return EXIT.misused;
     }
-    return EXIT.done;
+    const control = await serveControl(host, socket);
+    try {
+      return await watchNode(invocation);
+    } finally {
+      await control.close();
+    }
   },
 };
+
+async function watchNode({ host, given, terminal, signal }: Invocation): Promise<number> {
+  for await (const transition of transitions(host, signal)) {
+    terminal.out(given['json'] ? JSON.stringify(transition) : textOf(transition, terminal));
+  }
+  return EXIT.done;
+}
 
 export interface Transition {
   readonly time: string;
