@@ -47,23 +47,24 @@ export function uapiQuestions(without: ReadonlySet<string> = new Set()): Questio
 
 type AnyStruct = Struct<Readonly<Record<string, Field<number> | Field<bigint>>>>;
 
-function aboutStruct({ name, size, offsets, encode }: AnyStruct): Question[] {
+function aboutStruct(struct: AnyStruct): Question[] {
+  const { name, size, offsets } = struct;
   const fields = Object.entries(offsets).flatMap(([field, offset]) => [
     { what: `offset of ${name}.${field}`, expression: `offsetof(struct ${name}, ${field})`, ours: BigInt(offset) },
     {
       what: `size of ${name}.${field}`,
       expression: `sizeof(((struct ${name} *)0)->${field})`,
-      ours: BigInt(bytesOf(field, encode)),
+      ours: BigInt(bytesOf(struct, field)),
     },
   ]);
   return [{ what: `size of ${name}`, expression: `sizeof(struct ${name})`, ours: BigInt(size) }, ...fields];
 }
 
 /** By what the field takes: the widest value that is not refused. */
-function bytesOf(field: string, encode: AnyStruct['encode']): number {
+function bytesOf(struct: AnyStruct, field: string): number {
   const fits = (value: number | bigint): boolean => {
     try {
-      encode({ [field]: value });
+      struct.encode({ [field]: value });
       return true;
     } catch {
       return false;
