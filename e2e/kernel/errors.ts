@@ -3,8 +3,6 @@
 import { errorsOf } from '../rig/errors.ts';
 
 export const kernelError = errorsOf({
-  DEBIAN_SOURCES_MISSING: (f: { suites: readonly string[] }) =>
-    `apt knows no Debian mirror on this machine to fetch ${f.suites.join(' and ')} from: run "apt-get update" on a Debian machine`,
   KERNEL_SERIES_CHANGED: (f: { suite: string; wanted: string; found: string }) =>
     `Debian ${f.suite} now has ${f.found} in place of Linux ${f.wanted}: change e2e/kernel/versions.ts and look at the suite's table of errnos`,
   QEMU_SERIES_CHANGED: (f: { suite: string; wanted: string; found: string }) =>

@@ -50,19 +50,31 @@ export class DebianArchive {
   /** The packages alone, without what they depend on. */
   async unpack(names: readonly string[], suite: string, into: string): Promise<PackageVersion[]> {
     await this.#apt.get('download', ...names.map((name) => `${name}/${suite}`));
-    const files = (await readdir(this.#directory)).filter((name) => name.endsWith('.deb')).toSorted();
-    const unpacked: PackageVersion[] = [];
-    for (const file of files.map((name) => join(this.#directory, name))) {
-      unpacked.push(await versionOf(file));
-      await run('dpkg-deb', ['--extract', file, into]);
-      await rm(file);
-    }
-    return unpacked;
+    return unpackAll(this.#directory, into);
+  }
+
+  /** The packages and everything they depend on, of this suite as far as it has them. */
+  async unpackWithDependencies(names: readonly string[], suite: string, into: string): Promise<PackageVersion[]> {
+    const options = ['--yes', '--download-only', '--no-install-recommends', '--target-release', suite];
+    await this.#apt.get(...options, 'install', ...names);
+    return unpackAll(join(this.#directory, 'apt/archives'), into);
   }
 
   async close(): Promise<void> {
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+/** Unpacks what was downloaded to `from`, and removes it there. */
+async function unpackAll(from: string, into: string): Promise<PackageVersion[]> {
+  const files = (await readdir(from)).filter((name) => name.endsWith('.deb')).toSorted();
+  const unpacked: PackageVersion[] = [];
+  for (const file of files.map((name) => join(from, name))) {
+    unpacked.push(await versionOf(file));
+    await run('dpkg-deb', ['--extract', file, into]);
+    await rm(file);
+  }
+  return unpacked;
 }
 
 async function versionOf(file: string): Promise<PackageVersion> {

@@ -8,10 +8,10 @@ import { readElf } from '../../../scripts/image/elf.ts';
 import { neededLibraries } from '../../../scripts/image/libraries.ts';
 import { lockedPackage } from '../../../scripts/image/npm.ts';
 import { exists } from '../../../scripts/image/tree.ts';
+import type { DebianArchive } from '../../rig/debian-archive.ts';
 import type { Part } from '../../rig/part.ts';
 import { run } from '../../rig/run.ts';
 import { guestSuite } from '../versions.ts';
-import type { Archive } from './archive.ts';
 import { recordPackages } from './packages.ts';
 
 const debianNames = [
@@ -29,7 +29,7 @@ const libraryDirectory = 'usr/lib/x86_64-linux-gnu';
 const loadedByName = ['libibverbs.so.1', 'libmlx5.so.1'];
 const mountPoints = ['app', 'dev', 'lib/modules', 'proc', 'run', 'sys', 'tmp', 'work'];
 
-export function guestRootPart(archive: () => Promise<Archive>): Part {
+export function guestRootPart(archive: () => Promise<DebianArchive>): Part {
   return {
     name: 'guest',
     version: '1',

@@ -5,11 +5,11 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { filesBelow } from '../../../scripts/image/tree.ts';
+import type { DebianArchive } from '../../rig/debian-archive.ts';
 import type { Part } from '../../rig/part.ts';
 import { run } from '../../rig/run.ts';
 import { kernelError } from '../errors.ts';
 import { type KernelSeries, kernels, modules, type Suite } from '../versions.ts';
-import type { Archive } from './archive.ts';
 import { type ModuleInfo, moduleName, readModinfo } from './modinfo.ts';
 import { loadOrder, modulesAlias, modulesDep } from './modules.ts';
 import { recordPackages } from './packages.ts';
@@ -25,7 +25,7 @@ export interface Kernel {
 /** Also says the release. */
 const modulePath = /(?:^|\/)lib\/modules\/([^/]+)\/.*\.ko\.xz$/;
 
-export function kernelPart(series: KernelSeries, archive: () => Promise<Archive>): Part {
+export function kernelPart(series: KernelSeries, archive: () => Promise<DebianArchive>): Part {
   const { suite, askedByName } = kernels[series];
   const wanted = [...modules, ...askedByName];
   return {
@@ -54,7 +54,7 @@ export async function openKernel(directory: string): Promise<Kernel> {
 }
 
 /** 6.12 is one package; 7.3 is split into image, binary, modules and base, where the image only depends on the others. */
-async function kernelPackages(archive: Archive, series: KernelSeries, suite: Suite): Promise<string[]> {
+async function kernelPackages(archive: DebianArchive, series: KernelSeries, suite: Suite): Promise<string[]> {
   const image = (await archive.dependencies('linux-image-amd64', suite)).find((name) =>
     name.startsWith('linux-image-'),
   );

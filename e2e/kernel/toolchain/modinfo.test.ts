@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { moduleName, readModinfo } from './modinfo.ts';
 
+/** Elf64_Shdr. */
+function section(name: number, offset: number, size: number): Buffer {
+  const bytes = Buffer.alloc(64);
+  bytes.writeUInt32LE(name, 0);
+  bytes.writeBigUInt64LE(BigInt(offset), 0x18);
+  bytes.writeBigUInt64LE(BigInt(size), 0x20);
+  return bytes;
+}
+
 /** An ELF file of two sections: .modinfo and the names of both (elf(5)). */
 function moduleOf(modinfo: string): Buffer {
   const names = Buffer.from('\0.modinfo\0.shstrtab\0');
@@ -11,13 +20,6 @@ function moduleOf(modinfo: string): Buffer {
   header.writeUInt16LE(64, 0x3a);
   header.writeUInt16LE(3, 0x3c);
   header.writeUInt16LE(2, 0x3e);
-  const section = (name: number, offset: number, size: number): Buffer => {
-    const bytes = Buffer.alloc(64);
-    bytes.writeUInt32LE(name, 0);
-    bytes.writeBigUInt64LE(BigInt(offset), 0x18);
-    bytes.writeBigUInt64LE(BigInt(size), 0x20);
-    return bytes;
-  };
   const sections = [section(0, 0, 0), section(1, 64, content.length), section(10, 64 + content.length, names.length)];
   return Buffer.concat([header, content, names, ...sections]);
 }

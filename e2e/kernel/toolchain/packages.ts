@@ -2,7 +2,7 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PackageVersion } from './archive.ts';
+import type { PackageVersion } from '../../rig/debian-archive.ts';
 
 const file = 'packages.json';
 

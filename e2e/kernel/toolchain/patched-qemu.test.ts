@@ -14,8 +14,8 @@ describe('the patched QEMU', () => {
   it('has other ids and is otherwise the same', () => {
     const changed = patched(program, patches);
     const different = [...program.keys()].filter((at) => program[at] !== changed[at]);
-    const ids = [...program.keys()].filter((at) => at % 13 >= 9);
-    expect(different.every((at) => ids.includes(at))).toBe(true);
+    const ids = new Set([...program.keys()].filter((at) => at % 13 >= 9));
+    expect(different.every((at) => ids.has(at))).toBe(true);
     expect(changed.readUInt16LE(9)).toBe(0x10de);
     expect(changed.readUInt16LE(11)).toBe(0x22b1);
   });

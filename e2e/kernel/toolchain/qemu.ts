@@ -7,10 +7,10 @@ import { basename, join } from 'node:path';
 import { readElf } from '../../../scripts/image/elf.ts';
 import { neededLibraries } from '../../../scripts/image/libraries.ts';
 import { exists } from '../../../scripts/image/tree.ts';
+import type { DebianArchive } from '../../rig/debian-archive.ts';
 import type { Part } from '../../rig/part.ts';
 import { kernelError } from '../errors.ts';
 import { qemu } from '../versions.ts';
-import type { Archive } from './archive.ts';
 import { recordPackages } from './packages.ts';
 
 export const programName = 'qemu-system-x86_64';
@@ -19,7 +19,7 @@ const debianNames = ['qemu-system-x86', 'libstdc++6'];
 /** All that `-nodefaults -display none -kernel` reads. */
 const firmware = ['seabios/bios-256k.bin', 'qemu/kvmvapic.bin', 'qemu/linuxboot_dma.bin'];
 
-export function qemuPart(archive: () => Promise<Archive>): Part {
+export function qemuPart(archive: () => Promise<DebianArchive>): Part {
   return {
     name: 'qemu',
     version: qemu.series,

@@ -2,10 +2,10 @@
 
 import { join } from 'node:path';
 import { withCache } from '../../rig/cache.ts';
+import { DebianArchive } from '../../rig/debian-archive.ts';
 import { ensurePart, type Part } from '../../rig/part.ts';
 import type { Report } from '../../rig/progress.ts';
-import { type KernelSeries, kernelSeries } from '../versions.ts';
-import { Archive } from './archive.ts';
+import { type KernelSeries, kernelSeries, suites } from '../versions.ts';
 import { guestRootPart } from './guest-root.ts';
 import { kernelPart } from './kernel.ts';
 import { patchedQemuPart } from './patched-qemu.ts';
@@ -19,8 +19,8 @@ export interface Toolchain {
 }
 
 export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
-  let opened: Promise<Archive> | undefined;
-  const archive = (): Promise<Archive> => (opened ??= Archive.open());
+  let opened: Promise<DebianArchive> | undefined;
+  const archive = (): Promise<DebianArchive> => (opened ??= DebianArchive.open(suites));
   try {
     return await withCache('kernel', report, async (root) => {
       const ensure = (part: Part): Promise<string> => ensurePart(root, part, report, signal);
