@@ -234,6 +234,18 @@ describe('what reaches a device', () => {
     expect(counts.vpdRead).toEqual([]);
   });
 
+  it('is left alone at a rescan by whoever verifies at an interval of its own', async () => {
+    const host = await tray();
+    const { counts, counted } = counting(host);
+    const observer = new Observer(counted);
+    await observer.round();
+    counts.opened.length = 0;
+    await observer.round({ trigger: { kind: 'rescan' }, reverify: false });
+    expect(counts.opened).toEqual([]);
+    await observer.round({ trigger: { kind: 'uevents', functions: [] }, reverify: true });
+    expect(counts.opened).toHaveLength(4);
+  });
+
   it('is read anew where an event, a driver or a gap speaks of it', async () => {
     const host = await tray();
     const { counts, counted } = counting(host);

@@ -18,8 +18,13 @@ import type { DmaSeen, KernelSeen, NicSeen, Snapshot, VpdSeen } from './snapshot
 export interface RoundOptions {
   /** Default: Probe. */
   readonly verification?: VerificationLevel;
-  /** What asked for the round. Only after uevents and changes of ports are the kernel's answers about functions that did not change used again. */
+  /** What asked for the round. What is known about functions that events spoke of is not used again, and nothing at all after lost events. */
   readonly trigger?: Trigger;
+  /**
+   * Whether the kernel is asked again about functions of which no event has come. Default: unless uevents or ports asked for the round.
+   * Whoever verifies at an interval of its own says false for the rescans between.
+   */
+  readonly reverify?: boolean;
 }
 
 /** Something read that holds as long as `key` stays the same. */
@@ -53,8 +58,8 @@ export class Observer {
     return assess(await this.observe(options));
   }
 
-  async observe({ verification = 'Probe', trigger }: RoundOptions = {}): Promise<Snapshot> {
-    this.#forget(trigger);
+  async observe({ verification = 'Probe', trigger, reverify }: RoundOptions = {}): Promise<Snapshot> {
+    this.#forget(trigger, reverify);
     const { sysfs, proc } = this.#host;
     const functions = listFunctions(sysfs);
     const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
@@ -140,18 +145,16 @@ export class Observer {
     return refused(bytes) ? undefined : bytes.toString('latin1').trim() === 'Y';
   }
 
-  #forget(trigger: Trigger | undefined): void {
+  #forget(trigger: Trigger | undefined, reverify = trigger?.kind !== 'uevents' && trigger?.kind !== 'ports'): void {
+    if (reverify || trigger?.kind === 'gap') this.#answers.clear();
+    if (trigger?.kind === 'gap') this.#vpds.clear();
     if (trigger?.kind === 'ports') return;
     this.#acs.forget(trigger);
-    if (trigger?.kind === 'uevents') {
-      for (const address of trigger.functions) {
-        this.#vpds.delete(address);
-        this.#answers.delete(address);
-      }
-      return;
+    if (trigger?.kind !== 'uevents') return;
+    for (const address of trigger.functions) {
+      this.#vpds.delete(address);
+      this.#answers.delete(address);
     }
-    this.#answers.clear();
-    if (trigger?.kind === 'gap') this.#vpds.clear();
   }
 }
 
