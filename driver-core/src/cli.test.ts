@@ -238,6 +238,32 @@ describe('data-direct check', () => {
   });
 });
 
+describe('functions that were given to a virtual machine', () => {
+  it('have to be let go by vfio-pci before their own driver can have them', async () => {
+    const { file } = await reported();
+    const entries = JSON.parse(readFileSync(file, 'utf8')) as { realpath: string; virtual: object }[];
+    const given =
+      (address: string) =>
+      ({ realpath }: { realpath: string }) =>
+        realpath.endsWith(`/${address}`);
+    const withVfio = entries.map((entry) => {
+      if (given(DMA)(entry)) return { ...entry, virtual: { ...entry.virtual, driver: 'vfio-pci' } };
+      if (given('0012:03:00.0')(entry)) return { ...entry, subsystems: {}, virtual: { driver: 'vfio-pci' } };
+      return entry;
+    });
+    writeFileSync(file, JSON.stringify(withVfio));
+    const { out } = await dataDirect('check', '--from', file);
+    expect(out).toContain('DmaDriverNotBound: DMA function 0009:03:00.0 of mlx5_0 (0000:03:00.0) has driver vfio-pci');
+    const commands = out.split('\n').filter((line) => line.includes(`${DMA}`) && line.includes('echo'));
+    expect(commands.map((line) => line.trim())).toEqual([
+      `echo > /sys/bus/pci/devices/${DMA}/driver_override`,
+      `echo ${DMA} > /sys/bus/pci/devices/${DMA}/driver/unbind`,
+      `echo ${DMA} > /sys/bus/pci/drivers_probe`,
+    ]);
+    expect(out).toContain('WaitingForDriver: 0012:03:00.0 has driver vfio-pci; expected mlx5_core');
+  });
+});
+
 describe('somebody who is not root', () => {
   it('sees what the kernel says, is told what is missing, and gets no wrong verdict', async () => {
     const { status, out, err } = await printed(check, { as: unprivileged });
@@ -338,7 +364,8 @@ describe('the process', () => {
   const topoOfTray = [...CLI, 'topo', '--from', 'gb300-tray'];
   /** On a terminal of its own, which is what `script` gives. */
   const onTerminal = (env: Record<string, string>) => {
-    const { FORCE_COLOR: _, NO_COLOR: __, ...inherited } = process.env;
+    // Node's rule counts FORCE_COLOR, NO_COLOR and CI too.
+    const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...inherited } = process.env;
     const command = [process.execPath, ...topoOfTray].join(' ');
     const options = { encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env } } as const;
     return spawnSync('script', ['-qec', command, '/dev/null'], options).stdout;

@@ -19,12 +19,15 @@ const COMMANDS: Partial<Record<PathReason, Commands>> = {
   PairingAmbiguous: ({ nic }) => ['modprobe -a mlx5_ib ib_uverbs', listNode(nic.uverbs)],
   PairingUnverified: ({ nic }) => [listNode(nic.uverbs)],
   EvidenceConflict: ({ nic }) => [`cat /sys/class/infiniband/${nic.rdmaDevice ?? '*'}/fw_ver`, REPORT],
-  FunctionDisabled: ({ nic }) => [
-    'devlink port show',
-    `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/unbind`,
-    `doca_data_direct_ctl set data-direct PORT_OF_THIS_VF -e true`,
-    `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/bind`,
-  ],
+  FunctionDisabled: ({ id, nic }, { snapshot }) => {
+    const pf = snapshot.nics.find(({ fn }) => fn.address === id)?.physicalFunction ?? nic.address;
+    return [
+      `devlink port show | grep pci/${pf}`,
+      `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/unbind`,
+      `doca_data_direct_ctl set data-direct pci/${pf}/PORT -e true   # PORT of this VF as devlink shows it`,
+      `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/bind`,
+    ];
+  },
   DmaDriverNotBound: (path, node) => ['modprobe mlx5_ib', ...unboundFunctions(path, node).flatMap(probeAnew)],
   IommuGroupMismatch: bootParameter,
   AcsMisconfigured: bootParameter,

@@ -62,6 +62,26 @@ describe('a round on another machine', () => {
     expect(paths.map(({ name, reason, gpus }) => [name, reason, gpus[0]?.address])).toEqual(expected);
   });
 
+  it('on which two ports and a VF share one DMA function pairs all of them, and says of the other VF that it is off', async () => {
+    const paths = await new Observer(createVirtualHost(await loadFixture('dual-port'))).round();
+    expect(paths.map(({ id, nic, reason, dma }) => [id, nic.function, reason, dma?.address])).toEqual([
+      ['0000:03:00.0', 'PF', 'Paired', '0009:03:00.0'],
+      ['0000:03:00.1', 'PF', 'Paired', '0009:03:00.0'],
+      ['0000:03:00.2', 'VF', 'Paired', '0009:03:00.0'],
+      ['0000:03:00.3', 'VF', 'FunctionDisabled', undefined],
+      ['0010:03:00.0', 'PF', 'Paired', '0019:03:00.0'],
+      ['0010:03:00.1', 'PF', 'Paired', '0019:03:00.0'],
+    ]);
+    // A VF has neither model nor VPD of its own.
+    expect(paths[2]).toMatchObject({ nic: { model: 'ConnectX-8' }, dma: { numaNode: 0 }, complex: paths[0]?.complex });
+  });
+
+  it('on which GPUs hang right below their root ports needs no DMA functions: the NUMA node says what belongs together', async () => {
+    const paths = await new Observer(createVirtualHost(await loadFixture('gb200-cx7'))).round();
+    expect(new Set(paths.map(({ reason }) => reason))).toEqual(new Set(['NotNeeded']));
+    expect(paths.at(-1)?.gpus.map(({ address }) => address)).toEqual(['0018:01:00.0', '0019:01:00.0']);
+  });
+
   it('without DMA functions, where NIC and GPU share a switch, needs none', async () => {
     const paths = await new Observer(createVirtualHost(await loadFixture('inline-b300'))).round();
     expect(new Set(paths.map(({ reason }) => reason))).toEqual(new Set(['NotNeeded']));
@@ -162,6 +182,19 @@ describe('a fault', () => {
     expect(reasons).toEqual(['DeviceUnresponsive', 'Paired', 'Paired', 'Paired', 'NoDmaFunction']);
     change(host, ['unwedge', NIC]);
     expect(await pathOf(observer)).toMatchObject({ reason: 'Paired' });
+  });
+
+  it('that leaves two DMA functions with one serial is ambiguous only as long as the kernel is not heard', async () => {
+    const host = await tray();
+    const observer = new Observer(host);
+    const serial = (await pathOf(observer)).complex ?? '';
+    change(host, ['vpd-set', '0008:03:00.0', 'V3', serial]);
+    change(host, ['refuse', NIC, 'open', 'EACCES']);
+    const ambiguous = await pathOf(new Observer(host));
+    expect(ambiguous).toMatchObject({ reason: 'PairingAmbiguous', dma: undefined });
+    expect(ambiguous.message).toContain('0008:03:00.0, 0009:03:00.0');
+    change(host, ['allow', NIC]);
+    expect(await pathOf(new Observer(host))).toMatchObject({ reason: 'Paired', dma: { address: DMA } });
   });
 
   it('of the network namespaces is told apart from a missing permission', async () => {

@@ -10,6 +10,8 @@ const shipped: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   'dgx-station': () => import('../../fixtures/dgx-station.json', { with: { type: 'json' } }),
   'inline-b300': () => import('../../fixtures/inline-b300.json', { with: { type: 'json' } }),
   'one-domain': () => import('../../fixtures/one-domain.json', { with: { type: 'json' } }),
+  'dual-port': () => import('../../fixtures/dual-port.json', { with: { type: 'json' } }),
+  'gb200-cx7': () => import('../../fixtures/gb200-cx7.json', { with: { type: 'json' } }),
 };
 
 export const FIXTURE_NAMES: readonly string[] = Object.keys(shipped);

@@ -120,6 +120,8 @@ export class Kernel {
   }
 
   #probe(one: PciFunction, name: string | undefined): Answer<0> {
+    // Another driver, such as vfio-pci, makes nothing that anybody here knows.
+    if (MLX5_DRIVERS[one.kind]?.includes(one.homeDriver ?? '') === false) return 0;
     if (one.kind === 'dma') return this.#probeDma(one);
     if (one.kind === 'nic' && this.settings.fwctl) this.#registerFwctl(one);
     if (isRdma(one)) this.#registerRdmaDevice(one, name);
@@ -318,6 +320,11 @@ export class Kernel {
     }
   }
 }
+
+const MLX5_DRIVERS: Partial<Record<PciFunction['kind'], readonly string[]>> = {
+  nic: ['mlx5_core'],
+  dma: ['mlx5_ib', 'mlx5_dd'],
+};
 
 const KERNEL_NAME = /^mlx5_\d+$/;
 
