@@ -38,6 +38,8 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
     return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(surplus[0])}`);
   const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
   if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
+  if (from !== undefined && given['container'] !== undefined)
+    return misused(terminal, '--container looks into a process of this machine, --from at another one');
   try {
     const host = await hostFrom(typeof from === 'string' ? from : undefined, terminal);
     return await command.run({ host, given, terminal, signal });

@@ -4,6 +4,7 @@ import { PATH_REASONS } from '@data-direct/crds';
 import type { PortAcs } from '../path/acs.ts';
 import type { Path } from '../path/path.ts';
 import { mayHaveDataDirect } from '../pci/ids.ts';
+import { checkContainer } from './check-container.ts';
 import type { Command, Terminal } from './command.ts';
 import { EXIT, JSON_OPTION } from './command.ts';
 import { bootParameter, commandsFor } from './mends.ts';
@@ -14,8 +15,16 @@ import { ROLES } from './shown.ts';
 export const check: Command = {
   name: 'check',
   does: 'what is wrong, why, and what to type; exit code 0 nothing, 100 something',
-  options: JSON_OPTION,
+  options: {
+    ...JSON_OPTION,
+    container: {
+      type: 'string',
+      does: 'instead: whether the libraries that this process of a container sees can do it',
+    },
+  },
   run: async ({ host, given, terminal }) => {
+    const { container } = given;
+    if (typeof container === 'string') return checkContainer(container, given['json'] === true, terminal);
     const node = await readNode(host, 'Probe');
     const findings = [...node.paths.map((path) => judgePath(path, node)), ...judgePorts(node)];
     const ok = findings.every(({ verdict }) => verdict !== 'FAIL');

@@ -1,7 +1,7 @@
 // The few libc functions that Node does not have, through koffi. Loaded with the real host, so that a virtual one needs no native module.
 import { Errno } from './host.ts';
 
-/** `ioctl` is variadic in C; on x86-64 and aarch64 Linux its third argument is passed like any other. koffi knows no ssize_t. */
+/** `ioctl` and `syscall` are variadic in C; on x86-64 and aarch64 Linux such arguments are passed like any other. koffi knows no ssize_t. */
 const PROTOTYPES = {
   ioctl: 'int ioctl(int fd, unsigned long request, void *argument)',
   poll: 'int poll(void *fds, unsigned long count, int milliseconds)',
@@ -12,6 +12,8 @@ const PROTOTYPES = {
   eventfd: 'int eventfd(unsigned int value, int flags)',
   memfd_create: 'int memfd_create(const char *name, unsigned int flags)',
   fcntl: 'int fcntl(int fd, int command, int argument)',
+  /** As openat2 takes it, which has no wrapper of its own. */
+  syscall: 'long syscall(long number, int directory, const char *path, void *how, size_t size)',
   _exit: 'void _exit(int status)',
 } as const;
 
