@@ -109,16 +109,25 @@ export class Machine {
     return this.#parts.agent.runShell(line, timeoutMs);
   }
 
-  /** A command of QEMU's monitor, such as device_add. */
+  /** A command of QEMU's monitor. */
   qmp(command: string, fields: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     return this.#parts.qmp.execute(command, fields);
   }
 
-  /** Returns once QEMU has told an event like this, at any time since the boot. */
-  async event(matches: (event: QmpEvent) => boolean, what: string, timeoutMs = requestTimeoutMs): Promise<void> {
+  /** Hot-plugs a device; a vfio-user server must listen (vfioUserDevice). */
+  async plug(device: QemuDevice): Promise<void> {
+    await this.qmp('device_add', device);
+  }
+
+  /** Returns when the guest has let go of it. */
+  async unplug(id: string): Promise<void> {
     const { events } = this.#parts.qmp;
-    await until({ what, timeoutMs, intervalMs: 20 }, async () =>
-      events.some(matches) ? undefined : (events.at(-1)?.event ?? 'nothing'),
+    const seen = events.length;
+    await this.qmp('device_del', { id });
+    await until({ what: `the guest letting go of ${id}`, timeoutMs: requestTimeoutMs, intervalMs: 20 }, async () =>
+      events.slice(seen).some(({ event, data }) => event === 'DEVICE_DELETED' && data?.['device'] === id)
+        ? undefined
+        : 'still plugged in',
     );
   }
 

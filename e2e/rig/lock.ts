@@ -31,7 +31,9 @@ async function tryHold(file: string, waitSeconds: number): Promise<(() => Promis
     stdio: ['pipe', 'pipe', 'inherit'],
     detached: true,
   });
-  const exited = once(holder, 'exit');
+  const exited = once(holder, 'exit').catch((error: unknown) => {
+    throw rigError('COMMAND_MISSING', { command: 'flock' }, { cause: error });
+  });
   const held = await Promise.race([once(holder.stdout, 'data').then(() => true), exited.then(() => false)]);
   if (!held) return undefined;
   return async () => {

@@ -7,11 +7,12 @@ import * as context from '../../../driver-core/src/verbs/context.ts';
 import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
 import { code } from './answers.ts';
+import { Loopback } from './loopback.ts';
 import { dmabufMemory, pages } from './memory.ts';
 import { ReliableConnection } from './reliable-connection.ts';
 import { shell } from './shell.ts';
 import { askSoftwareDevice } from './software-device.ts';
-import { collectUevents } from './uevents.ts';
+import { UeventListener } from './uevents.ts';
 
 export const guest = {
   fs,
@@ -19,7 +20,10 @@ export const guest = {
   openLinuxHost,
   verbs: { abi, ...context, ...memoryRegion, ...request },
   code,
-  collectUevents,
+  Loopback,
+  UeventListener,
+  /** Listeners that live from one request to the next. */
+  kept: new Map<string, UeventListener>(),
   askSoftwareDevice,
   pages,
   dmabufMemory,

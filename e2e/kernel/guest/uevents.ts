@@ -1,28 +1,33 @@
-// Collects what the kernel tells while something is done to it.
+// Collects what the kernel tells, while something is done to it in the guest or from outside.
 
 import type { Host, Uevent } from '../../../driver-core/src/host/host.ts';
 
-type Event = Extract<Uevent, { kind: 'event' }>;
+export type KernelEvent = Extract<Uevent, { kind: 'event' }>;
+type Wanted = (event: KernelEvent) => boolean;
 
-export interface Collecting {
-  readonly of: (event: Event) => boolean;
-  /** How many to wait for. The request that waits has its own end. */
-  readonly count: number;
-  readonly during: () => unknown;
-}
+/** Listens from its making on. */
+export class UeventListener {
+  readonly #wanted: Wanted;
+  readonly #listening = new AbortController();
+  readonly #uevents: AsyncIterator<Uevent>;
+  #next: Promise<IteratorResult<Uevent>>;
 
-export async function collectUevents(host: Host, { of, count, during }: Collecting): Promise<Event[]> {
-  const listening = new AbortController();
-  const uevents = host.uevents(listening.signal)[Symbol.asyncIterator]();
-  const found: Event[] = [];
-  let next = uevents.next(); // listening begins here
-  await during();
-  while (found.length < count) {
-    const { value } = (await next) as { value: Uevent };
-    if (value.kind === 'event' && of(value)) found.push(value);
-    next = uevents.next();
+  constructor(host: Host, wanted: Wanted) {
+    this.#wanted = wanted;
+    this.#uevents = host.uevents(this.#listening.signal)[Symbol.asyncIterator]();
+    this.#next = this.#uevents.next(); // the socket is opened here
   }
-  listening.abort();
-  await next;
-  return found;
+
+  /** As many as these, then it listens no longer. The request that waits for us has its own end. */
+  async take(count: number): Promise<KernelEvent[]> {
+    const found: KernelEvent[] = [];
+    while (found.length < count) {
+      const { value } = (await this.#next) as { value: Uevent };
+      if (value.kind === 'event' && this.#wanted(value)) found.push(value);
+      this.#next = this.#uevents.next();
+    }
+    this.#listening.abort();
+    await this.#next;
+    return found;
+  }
 }

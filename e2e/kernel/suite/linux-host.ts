@@ -88,18 +88,12 @@ export function linuxHost(machine: () => Machine, spare: string): void {
 
     test('is told of a driver that leaves and comes back', async () => {
       const events = await machine().run(
-        async ({ openLinuxHost, fs, collectUevents }, address) => {
-          const host = await openLinuxHost();
-          const driver = `/sys/bus/pci/devices/${address}/driver`;
-          return collectUevents(host, {
-            of: (event) => event.env['PCI_SLOT_NAME'] === address,
-            count: 2,
-            during() {
-              const path = fs.realpathSync(driver);
-              fs.writeFileSync(`${path}/unbind`, address);
-              fs.writeFileSync(`${path}/bind`, address);
-            },
-          });
+        async ({ openLinuxHost, fs, UeventListener }, address) => {
+          const listener = new UeventListener(await openLinuxHost(), ({ env }) => env['PCI_SLOT_NAME'] === address);
+          const driver = fs.realpathSync(`/sys/bus/pci/devices/${address}/driver`);
+          fs.writeFileSync(`${driver}/unbind`, address);
+          fs.writeFileSync(`${driver}/bind`, address);
+          return listener.take(2);
         },
         [spare],
       );
@@ -127,7 +121,7 @@ export function linuxHost(machine: () => Machine, spare: string): void {
         const seen = new Set<string>();
         const uevents = host.uevents(listening.signal)[Symbol.asyncIterator]();
         const first = uevents.next(); // from here on the kernel keeps them
-        for (let count = 0; count < 20_000; count++) fs.writeFileSync('/sys/class/mem/null/uevent', 'change');
+        for (let count = 0; count < 5_000; count++) fs.writeFileSync('/sys/class/mem/null/uevent', 'change');
         for (let next = await first; seen.size < 2; next = await uevents.next()) seen.add(next.value.kind);
         listening.abort();
         return [...seen].toSorted();

@@ -1,9 +1,10 @@
-// What needs no virtual ConnectX-8: driver-core's host and its verbs on real kernels.
+// What needs no virtual ConnectX-8: driver-core's host and its verbs on real kernels, and the rig.
 
 import { describe } from 'vitest';
 import { kernelSeries } from '../versions.ts';
 import { booted } from './booted.ts';
 import { linuxHost } from './linux-host.ts';
+import { machineItself } from './machine-itself.ts';
 import { softwareDevice } from './software-device.ts';
 
 /** A PCI function that the rig itself does not need: the cases bind and unbind it. */
@@ -13,4 +14,5 @@ describe.each(kernelSeries)('%s', (kernel) => {
   const machine = booted(() => ({ kernel, otherDevices: [spare.device] }));
   linuxHost(machine, spare.address);
   softwareDevice(machine);
+  machineItself(machine, kernel);
 });

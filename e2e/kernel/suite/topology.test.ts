@@ -13,7 +13,8 @@ interface DumpEntry {
 }
 
 const buses = ['nic0', 'nic1', 'dma0', 'gpu0', 'dma1', 'gpu1'];
-const standIns = buses.map((bus) => ({ driver: 'virtio-rng-pci', bus }));
+const spareAddress = '0000:02:00.0';
+const standIns = buses.map((bus) => ({ driver: 'virtio-rng-pci', bus, id: `at-${bus}` }));
 /** Vendor and device. */
 const ids = (modalias: string): string => modalias.slice('pci:'.length, 'pci:v000010DEd000022B1'.length);
 const isBridge = (modalias: string): boolean => modalias.includes('bc06sc04');
@@ -66,6 +67,19 @@ describe.each(kernelSeries)('%s', (kernel) => {
     test('a NIC behind a root port is alone in its group', async () => {
       const members = await machine().shell('ls /sys/bus/pci/devices/0000:01:00.0/iommu_group/devices');
       expect(members.trim().split('\n').toSorted()).toEqual(['0000:01:00.0']);
+    });
+
+    test('a function that is taken out and put in again is announced by its driver leaving and coming', async () => {
+      await machine().run(
+        async ({ openLinuxHost, UeventListener, kept }, address) => {
+          kept.set('spare', new UeventListener(await openLinuxHost(), ({ env }) => env['PCI_SLOT_NAME'] === address));
+        },
+        [spareAddress],
+      );
+      await machine().unplug('at-nic1');
+      await machine().plug({ driver: 'virtio-rng-pci', bus: 'nic1', id: 'at-nic1' });
+      const announced = await machine().run(async ({ kept }) => kept.get('spare')?.take(4), []);
+      expect(announced?.map(({ action }) => action)).toEqual(['unbind', 'remove', 'add', 'bind']);
     });
   });
 });

@@ -2,12 +2,11 @@
 
 import { readdir } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { kernelSeries } from '../versions.ts';
-import { booted } from './booted.ts';
+import { boot, type Machine } from '../machine.ts';
+import type { KernelSeries } from '../versions.ts';
 
-describe.each(kernelSeries)('%s', (kernel) => {
-  const machine = booted(() => ({ kernel }));
-
+/** Has to come last: there is no machine afterwards. */
+export function machineItself(machine: () => Machine, kernel: KernelSeries): void {
   describe('machine', () => {
     test('values go in and out as they are', async () => {
       const value = {
@@ -63,7 +62,24 @@ describe.each(kernelSeries)('%s', (kernel) => {
       await expect(hanging).rejects.toMatchObject({ code: 'REQUEST_TIMED_OUT' });
     });
 
-    // The last one: there is no machine afterwards.
+    test('one that QEMU refuses is told in QEMU’s words', async () => {
+      const refused = boot({ kernel, otherDevices: [{ driver: 'no-such-device' }] });
+      await expect(refused).rejects.toMatchObject({
+        code: 'MACHINE_ENDED',
+        fields: {
+          how: 'QEMU exited with 1',
+          logs: expect.stringContaining("'no-such-device' is not a valid device model"),
+        },
+      });
+    });
+
+    test('one whose kernel does not get far is told in the kernel’s words', async () => {
+      await expect(boot({ kernel, append: ['rdinit=/nothing'] })).rejects.toMatchObject({
+        code: 'MACHINE_ENDED',
+        fields: { how: 'its kernel panicked or rebooted', logs: expect.stringContaining('Unable to mount root fs') },
+      });
+    });
+
     test('a kernel panic ends what waits, with the kernel’s last words, and what comes later', async () => {
       const crash = machine().shell('echo c >/proc/sysrq-trigger');
       await expect(crash).rejects.toMatchObject({
@@ -73,4 +89,4 @@ describe.each(kernelSeries)('%s', (kernel) => {
       await expect(machine().run(() => 1, [])).rejects.toMatchObject({ code: 'MACHINE_ENDED' });
     });
   });
-});
+}

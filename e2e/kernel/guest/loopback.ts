@@ -1,0 +1,115 @@
+// Data through a memory region over a udmabuf, by RDMA WRITE and READ of a NIC to itself: what arrives is looked at in the memory
+// behind the udmabuf. The data direct region is made by driver-core, in libibverbs' own context and protection domain.
+
+import { readFileSync } from 'node:fs';
+import koffi from 'koffi';
+import type { Device } from '../../../driver-core/src/host/host.ts';
+import { createDmabuf } from '../../../driver-core/src/host/dmabuf.ts';
+import { loadNative } from '../../../driver-core/src/host/native.ts';
+import { ProtectionDomain } from '../../../driver-core/src/verbs/context.ts';
+import { Refusal } from '../../../driver-core/src/verbs/errors.ts';
+import { type MemoryRegion, registerDmabuf } from '../../../driver-core/src/verbs/memory-region.ts';
+import { Errno, refused } from '../../../driver-core/src/host/host.ts';
+import { libc, map } from './libc.ts';
+import { ACCESS, type Keys, Verbs } from './libibverbs.ts';
+
+const PAGE = 4096;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+
+/** How a transfer ended, and whether the bytes are where they should be. */
+export interface Outcome {
+  readonly status: string;
+  readonly data: 'arrived' | 'untouched' | 'partly there';
+}
+
+export class Loopback {
+  readonly #verbs: Verbs;
+  readonly #lid: number;
+  readonly #length: number;
+  /** The program's own memory, from which it writes and into which it reads. */
+  readonly #own: Buffer;
+  readonly #ownKeys: Keys;
+  /** The memory behind the udmabuf. */
+  readonly #far: Buffer;
+  readonly #dmabuf: number;
+
+  static async open(rdmaDevice: string, length: number): Promise<Loopback> {
+    const dmabuf = createDmabuf(await loadNative(), '/dev', length);
+    if (refused(dmabuf)) throw new Error(`${dmabuf.what}: ${dmabuf.code}`);
+    return new Loopback(rdmaDevice, length, dmabuf.fd);
+  }
+
+  private constructor(rdmaDevice: string, length: number, dmabuf: number) {
+    this.#verbs = new Verbs(rdmaDevice);
+    this.#lid = Number(readFileSync(`/sys/class/infiniband/${rdmaDevice}/ports/1/lid`, 'utf8'));
+    this.#length = length;
+    this.#dmabuf = dmabuf;
+    this.#far = Buffer.from(koffi.view(map(length, PROT_READ_WRITE, MAP_SHARED, dmabuf), length));
+    this.#own = Buffer.alloc(length);
+    this.#ownKeys = this.#verbs.register(this.#own, ACCESS.LOCAL_WRITE);
+  }
+
+  async registerDataDirect(): Promise<MemoryRegion> {
+    const pd = new ProtectionDomain(this.#device(), this.#verbs.pdHandle, PAGE);
+    const region = await registerDmabuf(pd, { fd: this.#dmabuf, length: this.#length });
+    if (region instanceof Refusal) throw new Error(`data direct registration: ${region.errno.code}`);
+    return region;
+  }
+
+  registerOrdinary(): Keys {
+    return this.#verbs.registerDmabuf(
+      this.#dmabuf,
+      this.#length,
+      ACCESS.LOCAL_WRITE | ACCESS.REMOTE_WRITE | ACCESS.REMOTE_READ,
+    );
+  }
+
+  /** Own memory → the region. */
+  write(region: Keys): Promise<Outcome> {
+    return this.#move('write', region, this.#own, this.#far);
+  }
+
+  /** The region → own memory. */
+  read(region: Keys): Promise<Outcome> {
+    return this.#move('read', region, this.#far, this.#own);
+  }
+
+  close(): void {
+    this.#verbs.close();
+  }
+
+  async #move(operation: 'write' | 'read', { rkey }: Keys, from: Buffer, to: Buffer): Promise<Outcome> {
+    for (let at = 0; at < from.length; at += 4) from.writeUInt32LE((at * 2_654_435_761) >>> 0, at);
+    to.fill(0xee);
+    const before = Buffer.from(to);
+    // A queue pair is in error after a failed transfer, so each gets its own.
+    const { from: qp, destroy } = this.#verbs.connectLoopback(this.#lid);
+    const status = await this.#verbs.transfer(qp, {
+      operation,
+      local: { address: koffi.address(this.#own), lkey: this.#ownKeys.lkey },
+      remote: { address: 0n, rkey },
+      length: this.#length,
+    });
+    destroy();
+    if (to.equals(from)) return { status, data: 'arrived' };
+    return { status, data: to.equals(before) ? 'untouched' : 'partly there' };
+  }
+
+  /** The library's own file as driver-core's door sees a device. */
+  #device(): Device {
+    const fd = this.#verbs.commandFd;
+    return {
+      async ioctl(request, bytes, pointers) {
+        for (const { offset, target } of pointers) bytes.writeBigUInt64LE(koffi.address(target), offset);
+        try {
+          libc.ioctl(fd, request, bytes);
+          return 0;
+        } catch (error) {
+          return new Errno((error as Error).message.replace('ioctl: ', ''), 0, 'ioctl');
+        }
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+}
