@@ -41,16 +41,14 @@ test-unit: install ## unit tests against the virtual host, kubelet and API serve
 	vitest run
 
 .PHONY: generate
-generate: install ## CRD manifests, API reference, spec table and protobuf code from their sources
+generate: install ## CRD manifests, API reference, shapes of specs and protobuf code from their sources
 	$(TS) scripts/generate-crds.ts
 	$(TS) device-plugin/scripts/generate-protocol.ts
-	$(TS) device-plugin/scripts/generate-spec-schema.ts
 
 .PHONY: generate-check
 generate-check: install ## fail when a generated file differs from its source
 	$(TS) scripts/generate-crds.ts --check
 	$(TS) device-plugin/scripts/generate-protocol.ts --check
-	$(TS) device-plugin/scripts/generate-spec-schema.ts --check
 
 .PHONY: format
 format: install ## format every file

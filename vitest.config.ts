@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { conditions: ['@data-direct/source'] },
   ssr: { resolve: { conditions: ['@data-direct/source'] } },
   test: {
-    include: ['{crds,driver-core,kube,device-plugin,operator,scripts,e2e}/**/*.test.ts'],
+    include: ['{crds,process,driver-core,kube,device-plugin,operator,scripts,e2e}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', 'e2e/*/suite/**'],
     testTimeout: 20_000,
     hookTimeout: 20_000,

@@ -42,6 +42,10 @@ test.each([
   ['driver-core', '@grpc/grpc-js'],
   ['kube', '@data-direct/crds'],
   ['crds', '@data-direct/driver-core'],
+  ['crds', '@data-direct/process'],
+  ['process', '@data-direct/kube'],
+  ['driver-core', '@data-direct/process'],
+  ['kube', '@data-direct/process'],
 ])('%s may not import %s', (room, what) => {
   expect(lint({ [`${room}/src/a.ts`]: use(what) })).toContain('no-restricted-imports');
 });
@@ -51,6 +55,9 @@ test.each([
   ['operator', '@data-direct/kube'],
   ['device-plugin', '@data-direct/driver-core'],
   ['driver-core', '@data-direct/crds'],
+  ['process', '@data-direct/crds'],
+  ['device-plugin', '@data-direct/process'],
+  ['operator', '@data-direct/process'],
 ])('%s may import %s', (room, what) => {
   expect(lint({ [`${room}/src/a.ts`]: use(what) })).not.toContain('no-restricted-imports');
 });

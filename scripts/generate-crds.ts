@@ -1,4 +1,4 @@
-// Writes what follows from crds/src/schema.ts: the CRD manifests, their copies in the chart, and the API reference.
+// Writes what follows from crds/src/schema.ts: the CRD manifests, their copies in the chart, the API reference, and shapes for programs.
 // With --check nothing is written: files that differ are named and the exit code is 1.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 
 import { DEFINITIONS, customResourceDefinition } from '@data-direct/crds/manifests';
 import { apiReference } from '@data-direct/crds/reference';
+import { shapesModule } from '@data-direct/crds/shape-tables';
 import { format, resolveConfig } from 'prettier';
 import { stringify } from 'yaml';
 
@@ -15,7 +16,10 @@ const headline = '# Generated from crds/src/schema.ts by `make generate`. Do not
 
 /** Every generated file, by its path in the checkout. */
 function generate(): Map<string, string> {
-  const files = new Map<string, string>([['docs/reference/api.md', apiReference(DEFINITIONS)]]);
+  const files = new Map<string, string>([
+    ['docs/reference/api.md', apiReference(DEFINITIONS)],
+    ['crds/src/generated/shapes.ts', shapesModule()],
+  ]);
   for (const definition of DEFINITIONS) {
     const manifest = customResourceDefinition(definition);
     // The API server reads YAML 1.1, to which an unquoted Off is a boolean.

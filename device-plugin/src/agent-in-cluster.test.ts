@@ -7,7 +7,7 @@ import type { DataDirectNodeStatus, NodeResource } from '@data-direct/crds';
 import { applyChange, createVirtualHost, loadFixture, type VirtualHost } from '@data-direct/driver-core';
 import { connect, events } from '@data-direct/kube';
 import { startVirtualServer, until, type VirtualServer } from '@data-direct/kube/virtual';
-import { pino } from 'pino';
+import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { Checkpoint } from './checkpoint.ts';
@@ -49,7 +49,7 @@ function startAgent(): () => Promise<void> {
     checkpoint: new Checkpoint(checkpointFile),
     onTrouble: () => {},
   });
-  const log = pino({ level: 'silent' });
+  const log = createLog('silent');
   const agent = createAgent({ host, node, kubeletDir: directory, deviceDir: '/dev', rescanSeconds: 30, log });
   const stop = new AbortController();
   const running = agent.run(stop.signal);

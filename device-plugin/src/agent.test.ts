@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { type Change, createVirtualHost, applyChange, loadFixture, type VirtualHost } from '@data-direct/driver-core';
 import { until } from '@data-direct/kube/virtual';
-import { pino } from 'pino';
+import { createLog } from '@data-direct/process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import type { Agent } from './agent.ts';
@@ -33,9 +33,7 @@ function writeSpec(...resources: object[]): void {
 
 /** `warn PortDown`, line by line, of one path. */
 const told = (id: string): string[] =>
-  lines
-    .filter(({ path }) => path === id)
-    .map(({ level, reason }) => `${pino.levels.labels[Number(level)]} ${String(reason)}`);
+  lines.filter(({ path }) => path === id).map(({ level, reason }) => `${String(level)} ${String(reason)}`);
 const reported = (reason: string): Promise<void> =>
   until(() => node.status()?.paths?.find(({ id }) => id === '0000:03:00.0')?.reason === reason, reason);
 const change = (...words: Change): void => applyChange(host, words);
@@ -48,7 +46,7 @@ beforeEach(async () => {
   kubelet = new VirtualKubelet(directory);
   await kubelet.start();
   lines = [];
-  const log = pino({ base: null }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  const log = createLog('info', { write: (line: string) => lines.push(JSON.parse(line)) });
   onTrouble = () => {};
   node = new SpecFile(join(directory, 'spec.json'), (_part, error) => onTrouble(error));
   agent = createAgent({ host, node, kubeletDir: directory, deviceDir: '/dev', rescanSeconds: 30, log });

@@ -2,14 +2,13 @@
 // Events (uevents, a rescan, a new spec) only ask for another round.
 import type { DataDirectNodeSpec } from '@data-direct/crds';
 import type { VerificationLevel } from '@data-direct/driver-core';
+import { errorFields, type Log } from '@data-direct/process';
 
 import { Bell } from './bell.ts';
 import { orAborted } from './delay.ts';
 import type { Hardware } from './hardware.ts';
-import type { Health } from './http.ts';
 import { kubeletEvents } from './kubelet-events.ts';
 import { Kubelet } from './kubelet/kubelet.ts';
-import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { NicMemory } from './nic-memory.ts';
 import type { FollowedSpec, NodeObject } from './node-object.ts';
@@ -34,7 +33,7 @@ const LEAVE_MS = 2000;
 /** A registration takes milliseconds. A report that came before it would make a new resource look degraded for a moment. */
 const REGISTRATION_MS = 1000;
 
-export class Agent implements Health {
+export class Agent {
   readonly #options: AgentOptions;
   readonly #kubelet: Kubelet;
   readonly #nics = new NicMemory();
@@ -101,12 +100,14 @@ export class Agent implements Health {
     this.#roundBell.ring();
   };
 
+  /** What keeps the process from being well, or undefined. A reason here makes the kubelet restart the agent. */
   illness(): string | undefined {
     const seconds = (performance.now() - this.#lastEnded) / 1000;
     const limit = 3 * this.#options.rescanSeconds + 60;
     return seconds > limit ? `no round has ended for ${Math.round(seconds)} s` : undefined;
   }
 
+  /** What it still waits for, or undefined. */
   unready(): string | undefined {
     if (!this.#last) return 'the first round has not ended';
     const wanted = this.#last.assignment.pools.map(({ resource }) => resource.name);

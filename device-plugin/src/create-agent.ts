@@ -1,11 +1,11 @@
 // From doors (host, node object, kubelet directory) to an agent that can be run. main.ts, the demo and tests all come through here.
 import type { Host } from '@data-direct/driver-core';
+import type { Log } from '@data-direct/process';
 
 import { Agent } from './agent.ts';
 import { kubeletPaths } from './config.ts';
 import { Hardware } from './hardware.ts';
 import { PodResources } from './kubelet/pod-resources.ts';
-import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
 import type { NodeObject } from './node-object.ts';
 import { Reporter } from './reporter.ts';

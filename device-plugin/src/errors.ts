@@ -2,7 +2,6 @@
 
 export type AgentErrorCode =
   // What a person wrote has to be changed.
-  | 'CONFIG_INVALID'
   | 'SPEC_INVALID'
   // What the kubelet asked for cannot be given.
   | 'DEVICE_UNKNOWN'
@@ -27,10 +26,4 @@ export class AgentError extends Error {
     this.code = code;
     this.fields = fields;
   }
-}
-
-/** One sentence of any thrown thing, with what lies behind it. */
-export function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause === undefined ? error.message : `${error.message}: ${sentenceOf(error.cause)}`;
 }

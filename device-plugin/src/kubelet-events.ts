@@ -1,6 +1,7 @@
 // What is logged and counted of the kubelet's doings, and what of it changes the status.
+import { errorFields, type Log } from '@data-direct/process';
+
 import type { KubeletEvents } from './kubelet/kubelet.ts';
-import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
 /** An allocation shows in pod-resources once the kubelet has put it down. */

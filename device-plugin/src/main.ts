@@ -1,13 +1,12 @@
 // The node agent's process: configuration, doors, agent, and how it ends. What it does in between is agent.ts's.
 import { leave } from '@data-direct/driver-core';
 import { connect, inCluster } from '@data-direct/kube';
+import { createLog, errorFields, type Log, readCommandLine, servePages, verdict } from '@data-direct/process';
 import { join } from 'node:path';
 
 import { Checkpoint } from './checkpoint.ts';
-import { type Config, configFileOf, readConfig } from './config.ts';
+import { type Config, readConfig } from './config.ts';
 import { createAgent } from './create-agent.ts';
-import { serveHttp } from './http.ts';
-import { createLog, errorFields, type Log } from './log.ts';
 import { openMachine } from './machine.ts';
 import { Metrics } from './metrics.ts';
 import { ClusterNodeObject, type NodeObject, type OnTrouble } from './node-object.ts';
@@ -20,7 +19,7 @@ const LONGEST_LEAVE_MS = 4000;
 
 async function main(log: Log): Promise<void> {
   process.umask(0o077); // sockets and the checkpoint are for root alone
-  const config = readConfig(configFileOf(process.argv.slice(2)), process.env);
+  const config = readConfig(readCommandLine(process.argv.slice(2), ['run']).configFile, process.env);
   log.level = config.logLevel;
   log.info({ version: AGENT_VERSION, config }, 'starting');
   const stop = stopSignal(log);
@@ -32,7 +31,19 @@ async function main(log: Log): Promise<void> {
     troubleTeller(log, metrics, () => performance.now()),
   );
   const agent = createAgent({ ...machine, node, kubeletDir, rescanSeconds, log, metrics });
-  const server = await serveHttp({ ...http, health: agent, registry: metrics.registry });
+  const server = await servePages({
+    ...http,
+    onError: (error) => log.warn(errorFields(error), 'the certificate was not renewed; the one before it goes on'),
+    pages: {
+      '/healthz': () => verdict(agent.illness()),
+      '/readyz': () => verdict(agent.unready()),
+      '/metrics': async () => ({
+        status: 200,
+        body: await metrics.registry.metrics(),
+        type: metrics.registry.contentType,
+      }),
+    },
+  });
   await agent.run(stop);
   server.close();
   await machine.close();

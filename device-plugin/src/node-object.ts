@@ -4,9 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 
 import {
   API_VERSION,
+  DATA_DIRECT_NODES,
   type DataDirectNode,
   type DataDirectNodeSpec,
   type DataDirectNodeStatus,
+  heartbeatLease,
 } from '@data-direct/crds';
 import {
   type Change,
@@ -51,12 +53,7 @@ export type OnTrouble = (part: 'checkpoint' | 'spec' | 'api', error: unknown) =>
 
 type NodeKubeObject = KubeObject & DataDirectNode;
 
-export const dataDirectNodes: Resource<NodeKubeObject> = {
-  apiVersion: API_VERSION,
-  kind: 'DataDirectNode',
-  plural: 'datadirectnodes',
-  namespaced: false,
-};
+export const dataDirectNodes: Resource<NodeKubeObject> = DATA_DIRECT_NODES;
 
 export interface ClusterNodeOptions {
   readonly api: KubeApi;
@@ -226,7 +223,7 @@ export class ClusterNodeObject implements NodeObject {
     const { api, node, namespace, instance, onTrouble } = this.#options;
     const lease = new LeaseHeartbeat({
       api,
-      lease: { name: `data-direct-agent-${node}`, namespace },
+      lease: { name: heartbeatLease(node), namespace },
       fieldManager: FIELD_MANAGER,
       holderIdentity: instance,
       ownerReferences: [{ apiVersion: API_VERSION, kind: dataDirectNodes.kind, name: node, uid }],

@@ -1,13 +1,11 @@
 // DataDirectNode.spec as it comes from outside (API server, file, checkpoint), checked and with its defaults.
-import type { DataDirectNodeSpec } from '@data-direct/crds';
+import { type DataDirectNodeSpec, fit, type FitOptions, nodeSpecShape, sentence } from '@data-direct/crds';
 
 import { AgentError } from './errors.ts';
-import { nodeSpecSchema } from './generated/node-spec-schema.ts';
-import { fit, type FitOptions, sentence } from './shape.ts';
 
 /** Throws SPEC_INVALID. `source` says where it is from, such as a file's path. */
 export function nodeSpec(document: unknown, source: string, options: FitOptions): DataDirectNodeSpec {
-  const { value, misfits } = fit(nodeSpecSchema, document, options);
+  const { value, misfits } = fit(nodeSpecShape, document, options);
   if (misfits.length > 0)
     throw new AgentError('SPEC_INVALID', `${source}: ${misfits.map(sentence).join('; ')}`, { source, misfits });
   const spec = value as DataDirectNodeSpec;

@@ -1,8 +1,8 @@
 // Tells people what a round found: the node's status, one log line a transition, and how much of it is in use.
 import { type DataDirectNodeStatus, GROUP, type PathReason } from '@data-direct/crds';
+import { errorFields, type Log } from '@data-direct/process';
 
 import type { PodResources } from './kubelet/pod-resources.ts';
-import { errorFields, type Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { NodeObject } from './node-object.ts';
 import { nodeStatus, transitions } from './node-status.ts';

@@ -5,8 +5,8 @@ import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
 import type { DataDirectNodeStatus } from '@data-direct/crds';
+import { readJson } from '@data-direct/process';
 
-import { parsed } from './config.ts';
 import type { FollowedSpec, NodeObject, OnTrouble } from './node-object.ts';
 import { nodeSpec } from './node-spec.ts';
 
@@ -17,7 +17,7 @@ export class SpecFile implements NodeObject {
   #status: DataDirectNodeStatus | undefined;
   #watcher: FSWatcher | undefined;
 
-  /** Throws CONFIG_INVALID or SPEC_INVALID: a file that does not fit stops the start. */
+  /** Throws CONFIG_UNREADABLE or SPEC_INVALID: a file that does not fit stops the start. */
   constructor(file: string, onTrouble: OnTrouble) {
     this.#file = file;
     this.#onTrouble = onTrouble;
@@ -67,6 +67,6 @@ export class SpecFile implements NodeObject {
   }
 
   #read(): FollowedSpec {
-    return { spec: nodeSpec(parsed(this.#file), this.#file, { unknownFields: 'refuse' }), generation: undefined };
+    return { spec: nodeSpec(readJson(this.#file), this.#file, { unknownFields: 'refuse' }), generation: undefined };
   }
 }

@@ -1,5 +1,5 @@
 // An outage is many failed tries and one line.
-import { pino } from 'pino';
+import { createLog } from '@data-direct/process';
 import { beforeEach, expect, test } from 'vitest';
 
 import { Metrics } from './metrics.ts';
@@ -14,10 +14,7 @@ beforeEach(() => {
   now = 0;
   lines = [];
   metrics = new Metrics('0.1.0');
-  const log = pino(
-    { base: null },
-    { write: (line: string) => lines.push((JSON.parse(line) as { error: string }).error) },
-  );
+  const log = createLog('info', { write: (line: string) => lines.push((JSON.parse(line) as { error: string }).error) });
   tell = troubleTeller(log, metrics, () => now);
 });
 

@@ -1,5 +1,6 @@
 // Troubles outside of rounds: all are counted; the log gets each once, and again only after a while, for one outage means many tries.
-import { errorFields, type Log } from './log.ts';
+import { errorFields, type Log } from '@data-direct/process';
+
 import type { Metrics } from './metrics.ts';
 import type { OnTrouble } from './node-object.ts';
 

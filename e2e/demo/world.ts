@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { extendedResource, type NodePath } from '@data-direct/crds';
-import { createAgent, createLog, SpecFile } from '@data-direct/device-plugin';
+import { createAgent, SpecFile } from '@data-direct/device-plugin';
 import { VirtualKubelet } from '@data-direct/device-plugin/virtual';
 import { createVirtualHost, loadFixture, requestChange, serveControl } from '@data-direct/driver-core';
+import { createLog } from '@data-direct/process';
 
 export const RESOURCE = extendedResource('path');
 

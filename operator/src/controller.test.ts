@@ -1,7 +1,7 @@
 // What an administrator sees in the cluster while policies, nodes and agents come, change and go.
 import { API_VERSION } from '@data-direct/crds';
 import { type Happening, type Regarding, leases } from '@data-direct/kube';
-import pino from 'pino';
+import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { Controller } from './controller.ts';
@@ -32,7 +32,7 @@ function controller(): Controller {
     namespace: NAMESPACE,
     heartbeatMs,
     recorder: { record },
-    log: pino({ level: 'silent' }),
+    log: createLog('silent'),
     tally: { wrote: () => {}, failed: () => {} },
     clock: cluster.clock,
   });
@@ -237,7 +237,7 @@ test('a malformed policy is told what is wrong, and the others go on', async () 
   for (const [name, spec] of Object.entries({
     'no-spec': undefined,
     'a-text': 'text',
-    'no-nics': { resourceName: 'x' },
+    'a-number': { resourceName: 'x', nics: 1 },
   })) {
     cluster.server.store.create(dataDirectPaths, { metadata: { name }, spec });
   }
@@ -246,9 +246,9 @@ test('a malformed policy is told what is wrong, and the others go on', async () 
     nodeSelector: { matchExpressions: [{ key: 'a', operator: 'In' }] },
   });
   await cluster.eventually(() => {
-    expect(cluster.told('no-spec', 'Accepted')).toContain('Accepted=False Invalid: spec.resourceName');
-    expect(cluster.told('a-text', 'Accepted')).toContain('Accepted=False Invalid: spec.resourceName');
-    expect(cluster.told('no-nics', 'Accepted')).toContain('Accepted=False Invalid: spec.nics');
+    expect(cluster.told('no-spec', 'Accepted')).toContain('Accepted=False Invalid: spec must be an object');
+    expect(cluster.told('a-text', 'Accepted')).toContain('Accepted=False Invalid: spec must be an object');
+    expect(cluster.told('a-number', 'Accepted')).toContain('Accepted=False Invalid: spec.nics');
     expect(cluster.told('no-values', 'Ready')).toContain(
       'Ready=False Invalid: spec.nodeSelector.matchExpressions[0].values',
     );

@@ -2,7 +2,7 @@
 // Level-triggered: every event only asks for a round of its node or policy, and a round reads the whole truth and writes what differs.
 import { isDeepStrictEqual } from 'node:util';
 
-import type { NodeResource } from '@data-direct/crds';
+import { nodeOfHeartbeat, type NodeResource } from '@data-direct/crds';
 import {
   type Clock,
   type EventRecorder,
@@ -13,7 +13,7 @@ import {
   leases,
   systemClock,
 } from '@data-direct/kube';
-import type { Logger } from 'pino';
+import { errorFields, type Log } from '@data-direct/process';
 
 import { type Assignment, assign } from './assign.ts';
 import { Cache, type Following } from './cache.ts';
@@ -26,7 +26,6 @@ import {
   type PolicyObject,
   dataDirectNodes,
   dataDirectPaths,
-  nodeOfHeartbeat,
   nodes,
   trimDataDirectNode,
   trimNode,
@@ -42,7 +41,7 @@ export interface ControllerOptions {
   /** Time between two beats of an agent. */
   readonly heartbeatMs: number;
   readonly recorder: Pick<EventRecorder, 'record'>;
-  readonly log: Logger;
+  readonly log: Log;
   /** Told of each write and each failure, for metrics. */
   readonly tally: { wrote(what: Written): void; failed(where: string): void };
   readonly clock?: Clock;
@@ -76,7 +75,7 @@ export class Controller {
       work: (key, signal) => this.#round(key, signal),
       onError: (key, error, failures) => {
         tally.failed('round');
-        log.warn({ err: error, key, failures }, 'round failed, will be tried again');
+        log.warn({ ...errorFields(error), key, failures }, 'round failed, will be tried again');
       },
       workers,
       clock,
@@ -169,7 +168,7 @@ export class Controller {
 
   #missed(plural: string, error: unknown): void {
     this.#options.tally.failed(plural);
-    this.#options.log.warn({ err: error, resource: plural }, 'watching failed, will be tried again');
+    this.#options.log.warn({ ...errorFields(error), resource: plural }, 'watching failed, will be tried again');
     this.#liveness.deaf();
   }
 

@@ -1,14 +1,8 @@
 // The errors of this room: a stable code, the fields it is about, one sentence that says what to do. Errors of the API server are KubeErrors.
 
 export type OperatorErrorCode =
-  // What a person wrote has to be changed.
-  | 'COMMAND_LINE_INVALID'
-  | 'CONFIG_UNREADABLE'
-  | 'CONFIG_INVALID'
-  | 'ENVIRONMENT_INCOMPLETE'
   // Uninstalling can be tried again.
-  | 'RETIRE_NOT_ALONE'
-  | 'RETIRE_INTERRUPTED';
+  'RETIRE_NOT_ALONE' | 'RETIRE_INTERRUPTED';
 
 export class OperatorError extends Error {
   readonly code: OperatorErrorCode;

@@ -1,9 +1,8 @@
 // The operator's process: reads what it is told, opens the doors, runs until it is asked to end. All else is elsewhere.
 import { connect, inCluster } from '@data-direct/kube';
-import type { Logger } from 'pino';
+import { createLog, errorFields, type Log, readCommandLine } from '@data-direct/process';
 
-import { type Config, readCommandLine, readConfig, readPod } from './config.ts';
-import { createLog } from './log.ts';
+import { type Config, readConfig, readPod } from './config.ts';
 import { startOperator } from './operator.ts';
 import { retire } from './retire.ts';
 
@@ -11,7 +10,7 @@ type Doors = Parameters<typeof retire>[0];
 
 const log = createLog('info');
 try {
-  const { command, configFile } = readCommandLine(process.argv.slice(2));
+  const { command, configFile } = readCommandLine(process.argv.slice(2), ['run', 'retire']);
   const config = readConfig(configFile);
   log.level = config.logLevel;
   const doors = open(config, log);
@@ -21,11 +20,11 @@ try {
   }
   await run(doors);
 } catch (error) {
-  log.fatal({ err: error }, 'cannot go on');
+  log.fatal(errorFields(error), 'cannot go on');
   process.exit(1);
 }
 
-function open(config: Config, logger: Logger): Doors {
+function open(config: Config, logger: Log): Doors {
   const pod = readPod(process.env);
   const api = connect(inCluster(), { userAgent: `data-direct-operator (${pod.name})` });
   return { api, config, pod, log: logger };
@@ -35,7 +34,7 @@ async function run(doors: Doors): Promise<void> {
   const operator = await startOperator({
     ...doors,
     onLost: (error) => {
-      log.fatal({ err: error }, 'leadership is lost; another replica goes on');
+      log.fatal(errorFields(error), 'leadership is lost; another replica goes on');
       process.exit(1);
     },
   });
@@ -44,7 +43,7 @@ async function run(doors: Doors): Promise<void> {
     void operator.stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        log.fatal({ err: error }, 'did not end cleanly');
+        log.fatal(errorFields(error), 'did not end cleanly');
         process.exit(1);
       },
     );

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { type NodeObject, nodeOfHeartbeat, trimDataDirectNode, trimNode } from './objects.ts';
+import { type NodeObject, trimDataDirectNode, trimNode } from './objects.ts';
 import { pathOf } from './testing.ts';
 
 const metadata = { name: 'node-a', uid: 'u', resourceVersion: '7', labels: { a: 'b' } };
@@ -22,9 +22,4 @@ test('entries of a DataDirectNode that our types rule out are left out, the rest
 test('of a Node only what is asked for is kept', () => {
   const found = { apiVersion: 'v1', kind: 'Node', metadata: { ...metadata, annotations: {} }, status: { images: [] } };
   expect(trimNode(found)).toEqual({ apiVersion: 'v1', kind: 'Node', metadata });
-});
-
-test('heartbeats are told from other Leases by their name', () => {
-  expect(nodeOfHeartbeat('data-direct-agent-node-a.example')).toBe('node-a.example');
-  expect(nodeOfHeartbeat('data-direct-operator')).toBeUndefined();
 });

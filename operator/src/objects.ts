@@ -1,28 +1,14 @@
 // The kinds of object the operator deals with, and what it keeps of each in its caches. What is in them is decided elsewhere.
-import { API_VERSION, type DataDirectNode, type DataDirectPath } from '@data-direct/crds';
+import { DATA_DIRECT_NODES, DATA_DIRECT_PATHS, type DataDirectNode, type DataDirectPath } from '@data-direct/crds';
 import type { KubeObject, Resource } from '@data-direct/kube';
 
 export const FIELD_MANAGER = 'data-direct-operator';
 
-/** The agent of node N beats in the Lease `data-direct-agent-N`. */
-const heartbeatPrefix = 'data-direct-agent-';
-
 export type NodeObject = KubeObject & DataDirectNode;
 export type PolicyObject = KubeObject & DataDirectPath;
 
-export const dataDirectPaths: Resource<PolicyObject> = {
-  apiVersion: API_VERSION,
-  kind: 'DataDirectPath',
-  plural: 'datadirectpaths',
-  namespaced: false,
-};
-
-export const dataDirectNodes: Resource<NodeObject> = {
-  apiVersion: API_VERSION,
-  kind: 'DataDirectNode',
-  plural: 'datadirectnodes',
-  namespaced: false,
-};
+export const dataDirectPaths: Resource<PolicyObject> = DATA_DIRECT_PATHS;
+export const dataDirectNodes: Resource<NodeObject> = DATA_DIRECT_NODES;
 
 export const nodes: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 
@@ -54,12 +40,7 @@ export function trimDataDirectNode(object: NodeObject): NodeObject {
   };
 }
 
-/** The node whose agent beats in this Lease, or undefined if it is another Lease. */
-export function nodeOfHeartbeat(lease: string): string | undefined {
-  return lease.startsWith(heartbeatPrefix) ? lease.slice(heartbeatPrefix.length) : undefined;
-}
-
-export function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -1,6 +1,6 @@
 // The process as kubelet, Prometheus and its fellow replicas see it.
 import { connect, leases } from '@data-direct/kube';
-import pino from 'pino';
+import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { readConfig } from './config.ts';
@@ -18,12 +18,13 @@ beforeEach(async () => {
 });
 
 async function operator(name: string): Promise<Operator> {
-  const config = { ...readConfig(undefined), http: { address: '127.0.0.1', port: 0 } };
+  const defaults = readConfig(undefined);
+  const config = { ...defaults, http: { ...defaults.http, address: '127.0.0.1', port: 0 } };
   const started = await startOperator({
     api: connect(cluster.server.connection, { userAgent: name }),
     config,
     pod: { namespace: NAMESPACE, name },
-    log: pino({ level: 'silent' }),
+    log: createLog('silent'),
     onLost: ({ message }) => lost.push(message),
     clock: cluster.clock,
   });

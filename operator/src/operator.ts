@@ -2,18 +2,17 @@
 import { randomUUID } from 'node:crypto';
 
 import { type Clock, EventRecorder, type KubeApi, type KubeError, LeaderElector, systemClock } from '@data-direct/kube';
-import type { Logger } from 'pino';
+import { errorFields, type Log, type Page, servePages } from '@data-direct/process';
 
 import type { Config } from './config.ts';
 import { Controller } from './controller.ts';
-import { type Page, servePages } from './http.ts';
 import { createMetrics } from './metrics.ts';
 
 export interface OperatorOptions {
   readonly api: KubeApi;
   readonly config: Config;
   readonly pod: { readonly namespace: string; readonly name: string };
-  readonly log: Logger;
+  readonly log: Log;
   /** Another replica may lead now: the process must end. */
   readonly onLost: (error: KubeError) => void;
   readonly clock?: Clock;
@@ -29,7 +28,7 @@ export interface Operator {
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
   const { api, config, pod, log, onLost, clock = systemClock } = options;
   let controller: Controller | undefined;
-  const onError = (error: unknown): void => log.warn({ err: error }, 'will be tried again');
+  const onError = (error: unknown): void => log.warn(errorFields(error), 'will be tried again');
   const recorder = new EventRecorder({
     api,
     reportingController: 'datadirect.dev/operator',
@@ -55,10 +54,14 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     now: () => clock.now(),
   });
 
-  const http = await servePages(config.http.address, config.http.port, {
-    '/healthz': () => ({ status: 200, body: 'ok' }),
-    '/readyz': ready,
-    '/metrics': async () => ({ status: 200, type: metrics.type, body: await metrics.text() }),
+  const http = await servePages({
+    ...config.http,
+    onError,
+    pages: {
+      '/healthz': () => ({ status: 200, body: 'ok' }),
+      '/readyz': ready,
+      '/metrics': async () => ({ status: 200, type: metrics.type, body: await metrics.text() }),
+    },
   });
   elector.start();
   log.info({ address: config.http.address, port: http.port, lease: config.lease.name }, 'waiting to lead');
@@ -78,7 +81,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       await controller.start();
       log.info('the caches are full; deciding');
     } catch (error) {
-      log.debug({ err: error }, 'stopped before the caches were full');
+      log.debug(errorFields(error), 'stopped before the caches were full');
     }
   }
 
@@ -100,7 +103,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     await controller?.stop();
     await recorder.stop();
     await elector.stop();
-    await http.close();
+    http.close();
     api.close();
   }
 }

@@ -14,32 +14,40 @@ test('policies are served oldest first, and by name among equals', () => {
 });
 
 test.each([
-  [undefined, 'spec.resourceName: expected a DNS label'],
-  ['text', 'spec.resourceName: expected a DNS label'],
-  [{ ...specOf('No Good') }, 'spec.resourceName: expected a DNS label'],
-  [{ ...specOf('path'), nics: undefined }, 'spec.nics: expected an object'],
-  [{ ...specOf('path'), nics: { pciAddresses: 'all' } }, 'spec.nics.pciAddresses: expected a list of strings'],
-  [{ ...specOf('path'), nics: { ibDevices: [7] } }, 'spec.nics.ibDevices: expected a list of strings'],
-  [{ ...specOf('path'), nodeSelector: [] }, 'spec.nodeSelector: expected an object'],
-  [
-    { ...specOf('path'), nodeSelector: { matchLabels: { a: 1 } } },
-    'spec.nodeSelector.matchLabels: expected a map of strings',
-  ],
+  [undefined, 'spec must be an object, got nothing'],
+  ['text', 'spec must be an object, got "text"'],
+  [{}, 'spec.resourceName must be a string like'],
+  [specOf('No Good'), 'spec.resourceName must be a string like'],
+  [{ ...specOf('path'), nics: 1 }, 'spec.nics must be an object, got 1'],
+  [{ ...specOf('path'), nics: { pciAddresses: 'all' } }, 'spec.nics.pciAddresses must be a list, got "all"'],
+  [{ ...specOf('path'), nics: { ibDevices: [7] } }, 'spec.nics.ibDevices[0] must be a string'],
+  [{ ...specOf('path'), dataDirect: 'Maybe' }, 'spec.dataDirect must be one of Required, Preferred, Disabled'],
+  [{ ...specOf('path'), nodeSelector: [] }, 'spec.nodeSelector must be an object'],
+  [{ ...specOf('path'), nodeSelector: { matchLabels: { a: 1 } } }, 'spec.nodeSelector.matchLabels.a must be a string'],
   [
     { ...specOf('path'), nodeSelector: { matchExpressions: [null] } },
-    'spec.nodeSelector.matchExpressions: expected a list of {key, operator, values}',
+    'spec.nodeSelector.matchExpressions[0] must be an object, got null',
   ],
-  [{ ...specOf('path'), exclude: { node: 'a' } }, 'spec.exclude: expected a list of {node, nic, reason}'],
-  [{ ...specOf('path'), environment: null }, 'spec.environment: expected an object'],
-  [{ ...specOf('path'), environment: { extra: { A: 1 } } }, 'spec.environment.extra: expected a map of strings'],
+  [{ ...specOf('path'), exclude: [{ node: 'a' }] }, 'spec.exclude[0].nic must be a string'],
+  [{ ...specOf('path'), environment: null }, 'spec.environment must be an object, got null'],
+  [{ ...specOf('path'), environment: { extra: { A: 1 } } }, 'spec.environment.extra.A must be a string'],
 ])('a spec of another shape is a problem that names the field: %j', (spec, problem) => {
   expect(problemOf(spec)).toContain(problem);
 });
 
 test('several problems are told at once', () => {
   expect(problemOf({ ...specOf('path'), nics: 1, exclude: 2 })).toBe(
-    'spec.nics: expected an object; spec.exclude: expected a list of {node, nic, reason}',
+    'spec.nics must be an object, got 1; spec.exclude must be a list, got 2',
   );
+});
+
+test('what a CRD without defaults leaves out is filled in', () => {
+  const [policy] = readPolicies([{ ...policyOf('gb300'), spec: { resourceName: 'path' } } as PolicyObject]);
+  expect(policy).toMatchObject({ spec: specOf('path') });
+});
+
+test('a field of a newer CRD is not taken for a problem', () => {
+  expect(problemOf({ ...specOf('path'), colour: 'green' })).toBeUndefined();
 });
 
 test.each([

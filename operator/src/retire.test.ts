@@ -1,6 +1,6 @@
 // Uninstalling, as it is left to be found.
 import { connect, leases } from '@data-direct/kube';
-import pino from 'pino';
+import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { readConfig } from './config.ts';
@@ -10,7 +10,8 @@ import { retire } from './retire.ts';
 import { pathOf } from './testing.ts';
 import { NAMESPACE, type VirtualCluster, deployments, startVirtualCluster } from './virtual-cluster.ts';
 
-const config = { ...readConfig(undefined), http: { address: '127.0.0.1', port: 0 } };
+const defaults = readConfig(undefined);
+const config = { ...defaults, http: { ...defaults.http, address: '127.0.0.1', port: 0 } };
 let cluster: VirtualCluster;
 let logged: string[];
 
@@ -33,7 +34,7 @@ async function installed({ obedient = true } = {}): Promise<void> {
     api: connect(cluster.server.connection, { userAgent: 'operator' }),
     config,
     pod: { namespace: NAMESPACE, name: 'operator-0' },
-    log: pino({ level: 'silent' }),
+    log: createLog('silent'),
     onLost: () => {},
     clock: cluster.clock,
   });
@@ -77,7 +78,7 @@ async function uninstall(): Promise<unknown> {
     api: cluster.api,
     config,
     pod: { namespace: NAMESPACE, name: 'retire-0' },
-    log: pino({ level: 'info' }, stream),
+    log: createLog('info', stream),
     clock: cluster.clock,
   }).then(
     () => (outcome = 'done'),

@@ -2,6 +2,7 @@
 // Every step is bounded and may be done again, so that the chart's hook can be retried.
 import { randomUUID } from 'node:crypto';
 
+import { nodeOfHeartbeat } from '@data-direct/crds';
 import {
   type Clock,
   type KubeApi,
@@ -13,27 +14,20 @@ import {
   sleep,
   systemClock,
 } from '@data-direct/kube';
-import type { Logger } from 'pino';
+import { errorFields, type Log } from '@data-direct/process';
 
 import type { Config } from './config.ts';
 import { OperatorError } from './error.ts';
 import { labelChanges } from './labels.ts';
 import { asOperator, hasWithdrawn, nodeIntent } from './node-object.ts';
-import {
-  FIELD_MANAGER,
-  type NodeObject,
-  dataDirectNodes,
-  nodeOfHeartbeat,
-  nodes,
-  trimDataDirectNode,
-} from './objects.ts';
+import { FIELD_MANAGER, type NodeObject, dataDirectNodes, nodes, trimDataDirectNode } from './objects.ts';
 import { counted, listed } from './wording.ts';
 
 export interface RetireOptions {
   readonly api: KubeApi;
   readonly config: Config;
   readonly pod: { readonly namespace: string; readonly name: string };
-  readonly log: Logger;
+  readonly log: Log;
   readonly clock?: Clock;
 }
 
@@ -92,7 +86,7 @@ async function becomeLeader(options: RetireOptions): Promise<{ elector: LeaderEl
     onElected: () => elected.resolve(true),
     onLost: (cause) =>
       lost.abort(new OperatorError('RETIRE_INTERRUPTED', `interrupted: ${cause.message}`, {}, { cause })),
-    onError: (error) => log.warn({ err: error }, 'waiting for the operator to end, will be tried again'),
+    onError: (error) => log.warn(errorFields(error), 'waiting for the operator to end, will be tried again'),
     clock,
   });
   elector.start();
@@ -186,7 +180,7 @@ async function each<T>(
           break;
         } catch (error) {
           if (attempt >= attempts) throw error;
-          log.warn({ err: error }, 'will be tried again');
+          log.warn(errorFields(error), 'will be tried again');
           await sleep(clock, firstRetryMs * 2 ** (attempt - 1), signal);
         }
       }

@@ -1,5 +1,5 @@
 // A cluster for tests: kube's virtual API server with our resources, nodes, and agents that do what they are told. Nothing that ships imports this.
-import type { DataDirectPathSpec, DataDirectPathStatus, NodePath } from '@data-direct/crds';
+import { type DataDirectPathSpec, type DataDirectPathStatus, heartbeatLease, type NodePath } from '@data-direct/crds';
 import {
   type KubeApi,
   type KubeObject,
@@ -73,7 +73,7 @@ export class VirtualCluster {
   }
 
   beat(node: string): void {
-    const metadata = { name: `data-direct-agent-${node}`, namespace: NAMESPACE };
+    const metadata = { name: heartbeatLease(node), namespace: NAMESPACE };
     const spec: Lease['spec'] = { renewTime: microTime(this.clock.wallTime()) };
     this.server.store.apply(leases, { metadata, spec }, true, { fieldManager: agent.fieldManager });
   }

@@ -2,10 +2,11 @@
 // answers is the PluginService behind it, and when it has to register again is registration.ts's.
 import { chmodSync, rmSync } from 'node:fs';
 
+import { sentenceOf } from '@data-direct/process';
 import grpc from '@grpc/grpc-js';
 
 import { within } from '../delay.ts';
-import { AgentError, type AgentErrorCode, sentenceOf } from '../errors.ts';
+import { AgentError, type AgentErrorCode } from '../errors.ts';
 import {
   type AdvertisedDevice,
   type ContainerAllocation,

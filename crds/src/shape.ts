@@ -1,5 +1,5 @@
 // Checks JSON from outside against a structural schema and fills in defaults; misfits are told by field path.
-// Knows the few words our schemas use. ajv knows all of them and costs 12 MiB on every node, which is why this is here.
+// Knows the few words our schemas use: zod costs 17 MiB at run time and ajv 12, on every node.
 
 export interface Schema {
   readonly type: 'object' | 'array' | 'string' | 'integer' | 'boolean';

@@ -1,0 +1,21 @@
+// What Prometheus reads after a round.
+import { expect, test } from 'vitest';
+
+import { Metrics } from './metrics.ts';
+import { assignment, tray } from './test-support.ts';
+
+const metrics = new Metrics('0.1.0');
+
+test('only what is there now has a path’s state', async () => {
+  metrics.round(assignment({ paths: tray({ 0: 'PortDown' }) }), 0.01);
+  metrics.round(assignment({ paths: tray({ 1: 'PortDown' }).slice(0, 3) }), 0.01);
+  const body = await metrics.registry.metrics();
+  const states = body.split('\n').filter((line) => line.startsWith('data_direct_path_state{'));
+  expect(states).toEqual([
+    'data_direct_path_state{path="0000:03:00.0",name="mlx5_0",reason="Paired",state="Ready"} 1',
+    'data_direct_path_state{path="0001:03:00.0",name="mlx5_1",reason="PortDown",state="Unavailable"} 1',
+    'data_direct_path_state{path="0002:03:00.0",name="mlx5_2",reason="Paired",state="Ready"} 1',
+  ]);
+  expect(body).toContain('data_direct_devices{resource="path",health="healthy"} 2');
+  expect(body).toContain('data_direct_devices{resource="path",health="unhealthy"} 1');
+});
