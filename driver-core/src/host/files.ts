@@ -1,5 +1,5 @@
 // Files below one root of the real file system, errnos as answers.
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 import type { Answer, Files } from './host.ts';
@@ -12,6 +12,7 @@ export function linuxFiles(root: string, lanes: Lanes): Files {
   return {
     list: (path) => answer(path, () => readdirSync(at(path)).toSorted()),
     link: (path) => answer(path, () => readlinkSync(at(path))),
+    identity: (path) => answer(path, () => `${lstatSync(at(path), { bigint: true }).ino}`),
     real: (path) => answer(path, () => belowRoot(top, realpathSync.native(at(path)), path)),
     read: (path) => answer(path, () => readFileSync(at(path))),
     readSlow: (path, device) =>

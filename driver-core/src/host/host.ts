@@ -26,6 +26,8 @@ export interface Files {
   list(path: string): Answer<string[]>;
   /** The target of a symbolic link, as written. */
   link(path: string): Answer<string>;
+  /** Tells a file, directory or link (not what it points to) from a later one of the same name: its inode, which sysfs does not use again. */
+  identity(path: string): Answer<string>;
   /** The path behind all symbolic links, relative to the root. */
   real(path: string): Answer<string>;
   /** A whole small file. Only for attributes that the kernel answers from memory. */

@@ -8,7 +8,7 @@ import { Refusal } from '../verbs/errors.ts';
 import { assess } from './assess.ts';
 import { CHECKS } from './checks.ts';
 import type { Path } from './path.ts';
-import type { KernelSeen, Snapshot } from './snapshot.ts';
+import type { FirmwareSeen, KernelSeen, Snapshot } from './snapshot.ts';
 import * as tray from './tray.fixture.ts';
 
 const errno = {
@@ -33,6 +33,18 @@ function pairedButRefused(call: VerbsCall, code: keyof typeof errno): KernelSeen
 }
 
 const pairedWithNone: KernelSeen = { answer: { dma: undefined }, refusal: undefined, verified: 'None' };
+const CAPABLE = { dataDirect: true, queryVuid: true, crossingVhcaMkey: true, vhcaId: 1 };
+
+function named(vuid: string): FirmwareSeen {
+  return { question: 'asked by a test', capabilities: CAPABLE, vuid, refusals: [] };
+}
+
+/** Firmware that shows its capabilities and refuses the VUID. */
+function able(changes: Partial<typeof CAPABLE>): FirmwareSeen {
+  const refusals = [new Refusal('QUERY_VUID', new Errno('EREMOTEIO', 121, 'firmware status 0x2'))];
+  return { question: 'asked by a test', capabilities: { ...CAPABLE, ...changes }, vuid: undefined, refusals };
+}
+
 const truncated = new VpdError(
   'VPD_TRUNCATED',
   26,
@@ -315,6 +327,61 @@ const TABLE: readonly Row[] = [
     }),
     reason: 'EvidenceConflict',
     names: '0008:03:00.0',
+  },
+  {
+    what: 'the kernel pairs none although a bound DMA function has the VUID that the firmware names',
+    seen: tray.withNic({ kernel: pairedWithNone, firmware: named('MT2421600CDEMLNXDD0') }),
+    reason: 'EvidenceConflict',
+    names: 'with none, but the firmware names the VUID of 0009:03:00.0',
+  },
+  {
+    what: 'the firmware names another DMA function than the VPD, and the kernel is silent',
+    seen: tray.snapshot({
+      nics: [tray.nicAt(tray.NIC_PATH, { kernel: undefined, firmware: named('OTHER') })],
+      dmas: [
+        tray.dmaAt(tray.DMA_PATH),
+        tray.dmaAt(tray.DMA_PATH.replaceAll('0009', '0008'), { vpd: tray.vpdWith({ V3: 'another', VU: 'OTHER' }) }),
+      ],
+    }),
+    reason: 'EvidenceConflict',
+    names:
+      'the firmware pairs mlx5_0 (0000:03:00.0) with 0008:03:00.0, but its serial (VPD V3) is that of 0009:03:00.0',
+  },
+  {
+    what: 'the kernel pairs as the firmware says, and only the VPD says otherwise',
+    seen: tray.snapshot({
+      nics: [tray.nicAt(tray.NIC_PATH, { firmware: named('MT2421600CDEMLNXDD0') })],
+      dmas: [
+        tray.dmaAt(tray.DMA_PATH, { vpd: tray.vpdWith({ V3: 'another', VU: 'MT2421600CDEMLNXDD0' }) }),
+        tray.dmaAt(tray.DMA_PATH.replaceAll('0009', '0008'), { vpd: tray.vpdWith({ V3: tray.SERIAL, VU: 'X' }) }),
+      ],
+    }),
+    reason: 'EvidenceConflict',
+    names: 'pairs mlx5_0 (0000:03:00.0) with 0009:03:00.0, but its serial (VPD V3) is that of 0008:03:00.0',
+  },
+  {
+    what: 'the firmware names another DMA function than the kernel',
+    seen: tray.snapshot({
+      nics: [tray.nicAt(tray.NIC_PATH, { vpd: tray.vpdWith({}), firmware: named('OTHER') })],
+      dmas: [
+        tray.dmaAt(tray.DMA_PATH),
+        tray.dmaAt(tray.DMA_PATH.replaceAll('0009', '0008'), { vpd: tray.vpdWith({ VU: 'OTHER' }) }),
+      ],
+    }),
+    reason: 'EvidenceConflict',
+    names: 'but the VUID that its firmware names is that of 0008:03:00.0',
+  },
+  {
+    what: 'the firmware cannot name a VUID, and the function is a PF',
+    seen: tray.withNic({ kernel: pairedWithNone, firmware: able({ queryVuid: false }) }),
+    reason: 'FunctionDisabled',
+    names: 'capability query_vuid as 0',
+  },
+  {
+    what: 'the firmware of a VF says that it can, against what is usual for a VF',
+    seen: tray.withNic({ function: 'VF', kernel: pairedWithNone, firmware: able({}) }),
+    reason: 'NoDmaFunction',
+    names: 'could not be asked',
   },
   {
     what: 'the registration is refused',

@@ -10,7 +10,7 @@ import type { PciFunction } from '../pci/functions.ts';
 import { DMA_DRIVERS, mayHaveDataDirect } from '../pci/ids.ts';
 import type { Platform } from '../pci/topology.ts';
 import { VpdError } from '../pci/vpd.ts';
-import { meaning } from '../verbs/errors.ts';
+import { meaning, unheard } from '../verbs/errors.ts';
 import type { PortAcs } from './acs.ts';
 import type { DmaSeen, GpuSeen, NicSeen, VpdSeen } from './snapshot.ts';
 
@@ -53,13 +53,14 @@ export const CHECKS: readonly Check[] = [
   { reason: 'NoDmaFunction', fails: cannotHaveDmaFunction },
   refusedAs('KernelTooOld'),
   refusedAs('KernelRefused'),
+  { reason: 'FunctionDisabled', fails: capabilityOff },
   { reason: 'PairingAmbiguous', fails: fitsSeveral },
   { reason: 'VpdUnreadable', fails: vpdUnreadable },
   { reason: 'DmaDriverNotBound', fails: driverNotBound },
+  { reason: 'EvidenceConflict', fails: evidenceContradicts },
   { reason: 'PairingUnverified', fails: kernelNotHeard },
   { reason: 'FunctionDisabled', fails: virtualFunctionDisabled },
   { reason: 'NoDmaFunction', fails: withoutDmaFunction },
-  { reason: 'EvidenceConflict', fails: vpdContradicts },
   refusedAs('RegistrationFailed'),
   { reason: 'GpuNotFound', fails: withoutGpu },
   { reason: 'UnexpectedTopology', fails: unexpectedNeighbours },
@@ -87,11 +88,22 @@ function refusalReason({ kernel }: NicSeen): PathReason | undefined {
   return meaning(kernel.refusal)?.reason ?? unknown;
 }
 
-function refusalSentence({ kernel, uverbs }: NicSeen): string | undefined {
+function refusalSentence(nic: NicSeen): string | undefined {
+  const { kernel, uverbs } = nic;
   if (!kernel?.refusal) return undefined;
   const { call, errno } = kernel.refusal;
-  const says = meaning(kernel.refusal)?.says ?? 'an answer that has no meaning at this call';
+  const says = crossingSays(nic) ?? meaning(kernel.refusal)?.says ?? 'an answer that has no meaning at this call';
   return `${call} on /dev/infiniband/${uverbs} answered ${numbered(errno)}: ${says}`;
+}
+
+/** The errno has several causes; the firmware knows one of them (hw/mlx5/mr.c, reg_create_crossing_vhca_mr). */
+function crossingSays({ kernel, firmware }: NicSeen): string | undefined {
+  const capabilities = firmware?.capabilities;
+  if (!capabilities || kernel?.refusal?.call !== 'REG_DMABUF_MR' || kernel.refusal.errno.code !== 'EOPNOTSUPP')
+    return undefined;
+  return capabilities.crossingVhcaMkey
+    ? 'the firmware has the capability crossing_vhca_mkey, so it is not that which is missing'
+    : 'the firmware shows capability crossing_vhca_mkey as 0, without which no registration for data direct can be made';
 }
 
 function withoutRdmaDevice({ nic, called }: Case): string | undefined {
@@ -141,8 +153,10 @@ function cannotHaveDmaFunction({ nic, called, dma, dmas }: Case): string | undef
   return dmas.length === 0 ? `${called} has no DMA function: there is no 15b3:2100 function on this node` : undefined;
 }
 
-function fitsSeveral({ called, candidates }: Case): string | undefined {
+function fitsSeveral({ nic, called, candidates, byFirmware }: Case): string | undefined {
   if (candidates.length < 2) return undefined;
+  if (byFirmware.length > 1)
+    return `the firmware of ${called} names VUID ${nic.firmware?.vuid}, which ${names(byFirmware)} have alike`;
   return `${called} has the same serial (VPD V3) as ${names(candidates)}, and the kernel has not said which is its own`;
 }
 
@@ -182,18 +196,37 @@ function driverNotBound({ nic, called, dma, unclaimed }: Case): string | undefin
 
 function kernelNotHeard({ nic, called, dma, evidence }: Case): string | undefined {
   const kept = refusalReason(nic) === 'PairingUnverified';
-  if (!kept && evidence !== 'VpdV3') return undefined;
+  const byFirmware = evidence === 'FirmwareVuid' && nic.kernel?.answer === undefined;
+  if (!kept && !byFirmware && evidence !== 'VpdV3') return undefined;
   const why = refusalSentence(nic) ?? 'the kernel was not asked';
   return dma
-    ? `only the VPD pairs ${called} with ${address(dma)}: ${why}`
+    ? `only the ${byFirmware ? 'VUID of its firmware' : 'VPD'} pairs ${called} with ${address(dma)}: ${why}`
     : `nothing pairs ${called} with a DMA function: ${why}`;
+}
+
+/** The kernel looks at these two bits before it looks for a DMA function (hw/mlx5/main.c, mlx5_ib_data_direct_init). */
+function capabilityOff({ nic, called }: Case): string | undefined {
+  const capabilities = nic.firmware?.capabilities;
+  if (!capabilities || nic.kernel?.answer?.dma !== undefined) return undefined;
+  const what = `${nic.function} ${called}`;
+  if (!capabilities.dataDirect) return `data direct is off for ${what}: its firmware shows capability data_direct as 0`;
+  return capabilities.queryVuid
+    ? undefined
+    : `${what} cannot be paired: its firmware shows capability query_vuid as 0, so that the kernel cannot ask which DMA function is its own`;
+}
+
+/** What firmware left unsaid is no "no", but worth a word where nothing else is known. */
+function unheardFirmware({ firmware }: NicSeen): string {
+  const refusal = firmware?.vuid === undefined ? firmware?.refusals[0] : undefined;
+  return refusal ? ` (its firmware could not be asked: ${unheard(refusal)})` : '';
 }
 
 /** Firmware leaves data direct off for a VF until somebody switches it on (DOCA, doca_data_direct_ctl). */
 function virtualFunctionDisabled({ nic, called, byVpd }: Case): string | undefined {
-  const off = nic.function === 'VF' && pairedWithNone(nic) && byVpd.length > 0;
+  const unknown = nic.firmware?.capabilities === undefined;
+  const off = nic.function === 'VF' && unknown && pairedWithNone(nic) && byVpd.length > 0;
   return off
-    ? `the kernel pairs VF ${called} with no DMA function although ${names(byVpd)} of its PF is bound: data direct is off for this VF`
+    ? `the kernel pairs VF ${called} with no DMA function although ${names(byVpd)} of its PF is bound: data direct is off for this VF${unheardFirmware(nic)}`
     : undefined;
 }
 
@@ -202,14 +235,30 @@ function withoutDmaFunction({ nic, called, dma, byVpd, dmas }: Case): string | u
   const named = nic.kernel?.answer?.dma;
   if (named !== undefined) return `the kernel pairs ${called} with ${named}, which sysfs does not show`;
   if (!pairedWithNone(nic)) return `${called} has no DMA function: none of ${names(dmas)} has its serial (VPD V3)`;
+  const vuid = nic.firmware?.vuid;
   const hint =
     byVpd.length > 0 ? `; ${names(byVpd)} has its serial (VPD V3) but not the VUID that its firmware names` : '';
-  return `the kernel pairs ${called} with none of the DMA functions ${names(dmas)}${hint}`;
+  return vuid === undefined
+    ? `the kernel pairs ${called} with none of the DMA functions ${names(dmas)}${hint}${unheardFirmware(nic)}`
+    : `${called} can have data direct, but none of the DMA functions ${names(dmas)} has the VUID ${vuid} that its firmware names${hint}`;
 }
 
-function vpdContradicts({ called, dma, byVpd }: Case): string | undefined {
-  if (!dma || byVpd.length === 0 || byVpd.includes(dma)) return undefined;
-  return `the kernel pairs ${called} with ${address(dma)}, but its serial (VPD V3) is that of ${names(byVpd)}`;
+/** The kernel pairs at the probe; firmware and VPD may have changed since. */
+function evidenceContradicts(path: Case): string | undefined {
+  const { nic, called, dma, evidence, byFirmware, byVpd } = path;
+  if (!dma) return undefined;
+  if (pairedWithNone(nic))
+    return `the kernel pairs ${called} with none, but the firmware names the VUID of ${address(dma)}, which is bound`;
+  const who = evidence === 'KernelIoctl' ? 'the kernel pairs' : 'the firmware pairs';
+  const others = [
+    contradiction(dma, byFirmware, 'the VUID that its firmware names is'),
+    contradiction(dma, byVpd, 'its serial (VPD V3) is'),
+  ].filter((other) => other !== undefined);
+  return others.length === 0 ? undefined : `${who} ${called} with ${address(dma)}, but ${others.join(', and ')}`;
+}
+
+function contradiction(dma: DmaSeen, named: readonly DmaSeen[], what: string): string | undefined {
+  return named.length === 0 || named.includes(dma) ? undefined : `${what} that of ${names(named)}`;
 }
 
 function withoutGpu({ called, dma, gpus }: Case): string | undefined {

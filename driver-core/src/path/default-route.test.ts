@@ -14,6 +14,7 @@ function files(contents: Readonly<Record<string, string | readonly string[]>>): 
     list: (path) => (Array.isArray(contents[path]) ? [...contents[path]] : absent(path)),
     read: (path) => (typeof contents[path] === 'string' ? Buffer.from(contents[path]) : absent(path)),
     link: absent,
+    identity: absent,
     real: absent,
     readSlow: async (path) => absent(path),
   };

@@ -153,7 +153,152 @@ const FAULTS: readonly Fault[] = [
     mends: [['allow', NIC]],
   },
   { reason: 'RegistrationFailed', breaks: [['refuse', NIC, 'register', 'EOPNOTSUPP']], mends: [['allow', NIC]] },
+  {
+    reason: 'FunctionDisabled',
+    breaks: [
+      ['vuid', NIC, 'none'],
+      ['unbind', NIC],
+      ['bind', NIC],
+    ],
+    mends: [
+      ['vuid', NIC, 'VT2547VIRT001MLNXDATADIRECT0'],
+      ['unbind', NIC],
+      ['bind', NIC],
+    ],
+  },
+  {
+    reason: 'FunctionDisabled',
+    breaks: [
+      ['capability', NIC, 'query_vuid', 'off'],
+      ['unbind', NIC],
+      ['bind', NIC],
+    ],
+    mends: [
+      ['capability', NIC, 'query_vuid', 'on'],
+      ['unbind', NIC],
+      ['bind', NIC],
+    ],
+  },
 ];
+
+/** What the NIC's firmware names from now on; the kernel asks at its probe. */
+const relabel = (vuid: string): Change[] => [
+  ['unbind', NIC],
+  ['vuid', NIC, vuid],
+  ['bind', NIC],
+];
+const withFwctl = async (): Promise<VirtualHost> => {
+  const fixture = await loadFixture('gb300-tray');
+  return createVirtualHost({ ...fixture, extension: { ...fixture.extension!, fwctl: true } });
+};
+
+describe('the firmware', () => {
+  it('is not asked while the kernel’s answers leave nothing open, at no level', async () => {
+    const host = await tray();
+    const { counted, counts } = counting(host);
+    for (const verification of ['None', 'Probe', 'Registration'] as const)
+      await new Observer(counted).round({ verification });
+    // One open for each of the four NICs and levels; the fifth has no data direct.
+    expect(counts.opened).toHaveLength(12);
+  });
+
+  it('tells a NIC that can have data direct but finds no such DMA function from one that cannot', async () => {
+    const host = await tray();
+    change(host, ...relabel('VT2547VIRT999MLNXDATADIRECT0'));
+    const { reason, message } = await pathOf(new Observer(host));
+    expect(reason).toBe('NoDmaFunction');
+    expect(message).toContain('can have data direct, but none of the DMA functions');
+    expect(message).toContain('VT2547VIRT999MLNXDATADIRECT0');
+
+    change(host, ...relabel('none'));
+    const off = await pathOf(new Observer(host));
+    expect(off.reason).toBe('FunctionDisabled');
+    expect(off.message).toContain('PF mlx5_0 (0000:03:00.0): its firmware shows capability data_direct as 0');
+  });
+
+  it('names the DMA function that has no driver, where a serial would fit several', async () => {
+    const host = await tray();
+    const { complex } = await pathOf(new Observer(host));
+    change(host, ['vpd-set', '0008:03:00.0', 'V3', complex ?? ''], ['unbind', DMA], ['unbind', '0008:03:00.0']);
+    expect(await pathOf(new Observer(host))).toMatchObject({
+      reason: 'DmaDriverNotBound',
+      evidence: 'FirmwareVuid',
+      dma: { address: DMA },
+    });
+  });
+
+  it('that refuses leaves everything as it was known without it, and says so', async () => {
+    const host = await tray();
+    change(host, ...relabel('VT2547VIRT999MLNXDATADIRECT0'), ['firmware-refuse', NIC, 'query_vuid', '0x02']);
+    const { reason, message } = await pathOf(new Observer(host));
+    expect(reason).toBe('NoDmaFunction');
+    expect(message).toContain(
+      'its firmware could not be asked: QUERY_VUID answered EREMOTEIO (121): firmware status 0x2',
+    );
+  });
+
+  it('is asked through fwctl where the uverbs node is closed to us, and known by that not to be a guess', async () => {
+    const host = await withFwctl();
+    change(host, ['refuse', NIC, 'open', 'EACCES']);
+    const { reason, evidence, dma, message } = await pathOf(new Observer(host));
+    expect({ reason, evidence, dma: dma?.address }).toEqual({
+      reason: 'PairingUnverified',
+      evidence: 'FirmwareVuid',
+      dma: DMA,
+    });
+    expect(message).toContain('only the VUID of its firmware pairs mlx5_0');
+  });
+
+  it('says whether it is crossing_vhca_mkey that a registration lacks', async () => {
+    const host = await tray();
+    change(host, ['capability', NIC, 'crossing_vhca_mkey', 'off']);
+    const failed = (await new Observer(host).round({ verification: 'Registration' }))[0];
+    expect(failed).toMatchObject({ reason: 'RegistrationFailed', verified: 'Probe' });
+    expect(failed?.message).toContain('the firmware shows capability crossing_vhca_mkey as 0');
+    change(host, ['capability', NIC, 'crossing_vhca_mkey', 'on'], ['refuse', NIC, 'register', 'EOPNOTSUPP']);
+    // The probe fails first, so nothing is asked of the registration.
+    expect((await pathOf(new Observer(host))).message).toContain('CONFIG_INFINIBAND_ON_DEMAND_PAGING');
+  });
+
+  it('names one VUID that two DMA functions have: the path is ambiguous unless the kernel has chosen', async () => {
+    const host = await tray();
+    const twin = '0019:03:00.0';
+    change(host, ['unbind', twin], ['vpd-set', twin, 'VU', 'VT2547VIRT001MLNXDATADIRECT0'], ['bind', twin]);
+    expect(await pathOf(new Observer(host))).toMatchObject({ reason: 'EvidenceConflict', dma: { address: twin } });
+    change(host, ['unbind', twin], ['unbind', DMA]);
+    const both = await pathOf(new Observer(host));
+    expect(both.reason).toBe('PairingAmbiguous');
+    expect(both.message).toContain(`which ${DMA}, ${twin} have alike`);
+  });
+
+  it('is asked once as long as nothing happens to the NIC, and again after a refusal', async () => {
+    const host = await tray();
+    change(host, ...relabel('none'));
+    const { counted, counts } = counting(host);
+    const observer = new Observer(counted);
+    const opens = async (): Promise<number> => {
+      counts.opened.length = 0;
+      await observer.round({ trigger: { kind: 'rescan' } });
+      return counts.opened.filter((device) => device === NIC).length;
+    };
+    expect(await opens()).toBe(2);
+    expect(await opens()).toBe(1);
+    change(host, ...relabel('VT2547VIRT999MLNXDATADIRECT0'), ['firmware-refuse', NIC, 'query_vuid', '0x02']);
+    await observer.round({ trigger: { kind: 'uevents', functions: [NIC] } });
+    expect(await opens()).toBe(2);
+    change(host, ['firmware-refuse', NIC, 'query_vuid', 'good']);
+    expect(await opens()).toBe(2);
+    expect(await opens()).toBe(1);
+  });
+
+  it('of a NIC that hangs is left in peace', async () => {
+    const host = await tray();
+    change(host, ['refuse', NIC, 'get-context', 'EAGAIN']);
+    const { counted, counts } = counting(host);
+    await new Observer(counted).round();
+    expect(counts.opened.filter((device) => device === NIC)).toHaveLength(1);
+  });
+});
 
 describe('a fault', () => {
   it.each(FAULTS)('is $reason on its own path only ($breaks), and heals', async ({ reason, breaks, mends }) => {
@@ -208,6 +353,7 @@ describe('a fault', () => {
 function counting(host: Host) {
   const counts = { opened: [] as string[], vpdRead: [] as string[], configRead: [] as string[] };
   const counted: Host = Object.create(host, {
+    dmabuf: { value: (bytes: number) => host.dmabuf(bytes) },
     openDevice: {
       value: (path: string, device: string) => {
         counts.opened.push(device);
@@ -218,6 +364,7 @@ function counting(host: Host) {
       value: {
         list: (path) => host.sysfs.list(path),
         link: (path) => host.sysfs.link(path),
+        identity: (path) => host.sysfs.identity(path),
         real: (path) => host.sysfs.real(path),
         read: (path) => host.sysfs.read(path),
         readSlow: (path, device) => {

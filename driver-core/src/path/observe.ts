@@ -12,6 +12,7 @@ import { assess } from './assess.ts';
 import { defaultRouteInterfaces } from './default-route.ts';
 import type { Trigger } from './follow.ts';
 import { AcsObserver } from './observe-acs.ts';
+import { FirmwareObserver } from './observe-firmware.ts';
 import type { Path, VerificationLevel } from './path.ts';
 import type { DmaSeen, KernelSeen, NicSeen, Snapshot, VpdSeen } from './snapshot.ts';
 
@@ -37,7 +38,7 @@ interface Kept<T> {
 interface Surroundings {
   readonly byAddress: ReadonlyMap<string, PciFunction>;
   readonly defaultRoute: ReadonlySet<string>;
-  readonly dmas: readonly { readonly fn: PciFunction; readonly driver: string | undefined }[];
+  readonly dmas: readonly Omit<DmaSeen, 'vpd'>[];
   readonly verification: VerificationLevel;
 }
 
@@ -47,10 +48,12 @@ export class Observer {
   readonly #answers = new Map<string, Kept<KernelSeen>>();
 
   readonly #acs: AcsObserver;
+  readonly #firmware: FirmwareObserver;
 
   constructor(host: Host) {
     this.#host = host;
     this.#acs = new AcsObserver(host);
+    this.#firmware = new FirmwareObserver(host);
   }
 
   /** Never fails because of a device: what is wrong with one becomes the reason of its path. */
@@ -64,7 +67,7 @@ export class Observer {
     const functions = listFunctions(sysfs);
     const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
     const attached = (fn: PciFunction) => ({ fn, ...readAttachment(sysfs, fn) });
-    const dmas = ofKind('dma').map(attached);
+    const dmas = ofKind('dma').map((fn) => ({ ...attached(fn), incarnation: this.#incarnation(fn) }));
     const surroundings: Surroundings = {
       byAddress: new Map(functions.map((fn) => [fn.address, fn])),
       defaultRoute: defaultRouteInterfaces(proc, sysfs),
@@ -73,12 +76,14 @@ export class Observer {
     };
     const [nics, dmasSeen, acs] = await Promise.all([
       Promise.all(ofKind('nic').map((fn) => this.#nic(fn, surroundings))),
-      Promise.all(dmas.map(async (dma): Promise<DmaSeen> => ({ ...dma, vpd: await this.#vpd(dma.fn, dma.driver) }))),
+      Promise.all(
+        dmas.map(async (dma): Promise<DmaSeen> => ({ ...dma, vpd: await this.#vpd(dma.fn, dma.incarnation) })),
+      ),
       this.#acs.observe(functions),
     ]);
     return {
       functions,
-      nics,
+      nics: await this.#firmware.observe(nics, dmasSeen),
       dmas: dmasSeen,
       gpus: ofKind('gpu').map(attached),
       ...acs,
@@ -100,7 +105,14 @@ export class Observer {
       vpd: eligible ? await this.#vpd(pf ?? fn, attachment.driver) : undefined,
       port: await this.#port(fn, attachment),
       kernel: eligible ? await this.#kernel(fn, attachment, surroundings) : undefined,
+      firmware: undefined,
     };
+  }
+
+  /** sysfs makes a new link whenever a driver takes a function. */
+  #incarnation({ path }: PciFunction): string | undefined {
+    const identity = this.#host.sysfs.identity(`${path}/driver`);
+    return refused(identity) ? undefined : identity;
   }
 
   /** In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state. */
@@ -119,7 +131,7 @@ export class Observer {
 
   async #kernel(fn: PciFunction, { uverbs, rdmaDevice }: NicAttachment, around: Surroundings) {
     if (uverbs === undefined) return undefined;
-    const pairable = around.dmas.map((dma) => `${dma.fn.path} ${dma.driver}`);
+    const pairable = around.dmas.map((dma) => [dma.fn.path, dma.driver, dma.incarnation]);
     const key = JSON.stringify([fn.path, uverbs, rdmaDevice, around.verification, pairable]);
     const kept = this.#answers.get(fn.address);
     if (kept?.key === key) return kept.value;
@@ -129,9 +141,9 @@ export class Observer {
     return value;
   }
 
-  /** Read anew when the function's driver changed, as the driver reads it anew at its probe. What could not be read is tried again. */
-  async #vpd({ address, path }: PciFunction, driver: string | undefined): Promise<VpdSeen> {
-    const key = `${path} ${driver}`;
+  /** Read anew when a driver took the function anew, as the driver reads it anew at its probe. What could not be read is tried again. */
+  async #vpd({ address, path }: PciFunction, driven: string | undefined): Promise<VpdSeen> {
+    const key = `${path} ${driven}`;
     const kept = this.#vpds.get(address);
     if (kept?.key === key) return kept.value;
     const value = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address));
@@ -148,6 +160,7 @@ export class Observer {
   #forget(trigger: Trigger | undefined, reverify = trigger?.kind !== 'uevents' && trigger?.kind !== 'ports'): void {
     if (reverify || trigger?.kind === 'gap') this.#answers.clear();
     if (trigger?.kind === 'gap') this.#vpds.clear();
+    this.#firmware.forget(trigger, reverify);
     if (trigger?.kind === 'ports') return;
     this.#acs.forget(trigger);
     if (trigger?.kind !== 'uevents') return;

@@ -4,6 +4,7 @@ import type { Attachment, NicAttachment, PciFunction } from '../pci/functions.ts
 import type { Missing } from '../pci/config-space.ts';
 import type { Vpd, VpdError } from '../pci/vpd.ts';
 import type { Refusal } from '../verbs/errors.ts';
+import type { Capabilities } from '../verbs/firmware.ts';
 import type { VerificationLevel } from './path.ts';
 
 /** An errno: the file could not be read. A VpdError: it was read and is no VPD. Undefined: there was no need. */
@@ -29,10 +30,25 @@ export interface NicSeen extends NicAttachment {
   readonly vpd: VpdSeen;
   /** Undefined: there was no node to ask, or no need. */
   readonly kernel: KernelSeen | undefined;
+  /** Undefined: there was no question to it. */
+  readonly firmware: FirmwareSeen | undefined;
+}
+
+/** What a NIC's firmware said of itself. What was refused is unknown, never "no". */
+export interface FirmwareSeen {
+  /** Why it was asked. */
+  readonly question: string;
+  readonly capabilities: Capabilities | undefined;
+  /** Of the DMA function that it belongs with; undefined too where its capabilities are off. */
+  readonly vuid: string | undefined;
+  /** By each way that was tried. */
+  readonly refusals: readonly Refusal[];
 }
 
 export interface DmaSeen extends Attachment {
   readonly fn: PciFunction;
+  /** Another one each time a driver takes the function; undefined while none has it. */
+  readonly incarnation: string | undefined;
   readonly vpd: VpdSeen;
 }
 

@@ -34,6 +34,7 @@ export function nicAt(path: string, changes: Partial<NicSeen> = {}): NicSeen {
     defaultRoute: false,
     vpd: vpdWith({ V3: SERIAL, VU: 'MT2421600CDEMLNXS0D0F0' }),
     kernel: { answer: { dma: '0009:03:00.0' }, refusal: undefined, verified: 'Probe' },
+    firmware: undefined,
     ...changes,
   };
 }
@@ -42,6 +43,7 @@ export function dmaAt(path: string, changes: Partial<DmaSeen> = {}): DmaSeen {
   return {
     fn: fn(path, { vendor: 0x15b3, device: 0x2100, class: 0x080100, kind: 'dma' }),
     driver: 'mlx5_ib',
+    incarnation: '1',
     numaNode: 1,
     iommuGroup: '12',
     vpd: vpdWith({ V3: SERIAL, VU: 'MT2421600CDEMLNXDD0' }),

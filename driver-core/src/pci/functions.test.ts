@@ -26,6 +26,7 @@ function lacking(sysfs: Files, gone: (path: string) => boolean): Files {
   return {
     list: (path) => unless(path, () => sysfs.list(path)),
     link: (path) => unless(path, () => sysfs.link(path)),
+    identity: (path) => unless(path, () => sysfs.identity(path)),
     real: (path) => unless(path, () => sysfs.real(path)),
     read: (path) => unless(path, () => sysfs.read(path)),
     readSlow: async (path, device) => unless(path, () => sysfs.readSlow(path, device)),

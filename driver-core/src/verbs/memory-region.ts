@@ -32,6 +32,7 @@ export class MemoryRegion {
   readonly iova: bigint;
   readonly #device: Device;
   readonly #revoked = new AbortController();
+  readonly #ended = Promise.withResolvers<void>();
   #deregistered = false;
 
   constructor(device: Device, made: Pick<MemoryRegion, 'handle' | 'lkey' | 'rkey' | 'length' | 'iova'>) {
@@ -53,6 +54,11 @@ export class MemoryRegion {
     return this.#revoked.signal;
   }
 
+  /** Resolves once it is deregistered. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   /** For whoever has seen that the kernel revoked it. A region that was deregistered before is nobody's concern. */
   revoke(reason: Error): void {
     if (!this.#deregistered) this.#revoked.abort(reason);
@@ -64,6 +70,7 @@ export class MemoryRegion {
     const answer = await call(this.#device, MR_DESTROY, [handle(abi.UVERBS_ATTR_DESTROY_MR_HANDLE, this.handle)]);
     if (refused(answer)) return answer;
     this.#deregistered = true;
+    this.#ended.resolve();
     return 0;
   }
 }

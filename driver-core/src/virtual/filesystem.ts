@@ -19,9 +19,13 @@ export interface FileOptions {
 interface Link {
   readonly kind: 'link';
   readonly target: string;
+  /** As with a directory. */
+  readonly identity: string | undefined;
 }
 export interface Directory {
   readonly kind: 'directory';
+  /** Which of several that had this name one after the other, where there can be several. */
+  identity?: string;
   readonly entries: Map<string, Entry>;
 }
 export type Entry = File | Link | Directory;
@@ -52,13 +56,13 @@ export class Tree {
   }
 
   /** A link between two places of this tree, written as kernfs does: up to a common ancestor of the target's parent, so its name stands last. */
-  link(path: string, to: string): void {
+  link(path: string, to: string, identity?: string): void {
     const from = steps(path).slice(0, -1);
     const target = steps(to);
     const differ = target.findIndex((name, index) => name !== from[index]);
     const shared = differ === -1 ? target.length - 1 : differ;
     const up = from.slice(shared).map(() => '..');
-    this.#put(path, { kind: 'link', target: [...up, ...target.slice(shared)].join('/') });
+    this.#put(path, { kind: 'link', target: [...up, ...target.slice(shared)].join('/'), identity });
   }
 
   #put(path: string, entry: Entry): void {
@@ -101,6 +105,15 @@ export class Tree {
     const found = this.resolve(path, false);
     if (refused(found)) return found;
     return found.entry.kind === 'link' ? found.entry.target : errno('EINVAL', path);
+  }
+
+  /** What stands for the inode. */
+  identity(path: string): Answer<string> {
+    const found = this.resolve(path, false);
+    if (refused(found)) return found;
+    const { entry } = found;
+    const own = entry.kind === 'file' ? undefined : entry.identity;
+    return `${found.path}#${own ?? ''}`;
   }
 
   /** The file itself, with what reading it would mean. */

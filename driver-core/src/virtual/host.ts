@@ -158,6 +158,7 @@ export class VirtualHost implements Host {
     return {
       list: (path) => tree().list(path),
       link: (path) => tree().readLink(path),
+      identity: (path) => tree().identity(path),
       real: (path) => {
         const found = tree().resolve(path, true);
         return refused(found) ? found : found.path;

@@ -1,7 +1,5 @@
 // How the virtual machine looks under /sys and /proc: the files that drivers/pci/pci-sysfs.c, drivers/infiniband/core/sysfs.c and
 // net/ipv4/fib_trie.c show, as bytes. A new tree for every state; it decides nothing.
-import { createHash } from 'node:crypto';
-
 import { Tree } from './filesystem.ts';
 import type { Firmware, PciFunction, PortState } from './hardware.ts';
 import type { FwctlDevice } from './kernel/fwctl.ts';
@@ -47,7 +45,7 @@ function addFunction(tree: Tree, kernel: Kernel, one: PciFunction): void {
   tree.link(`${at}/subsystem`, 'bus/pci');
   tree.link(`bus/pci/devices/${address}`, at);
   addIommuGroup(tree, one);
-  addDriver(tree, one, kernel.driverOf(one));
+  addDriver(tree, one, kernel);
   const driven = kernel.driverOf(one) !== undefined && kernel.rdmaDeviceOf(one) === undefined;
   for (const [subsystem, names] of driven ? Object.entries(one.names) : []) {
     for (const name of names) addClassDevice(tree, one, subsystem, name);
@@ -63,13 +61,13 @@ function addIommuGroup(tree: Tree, one: PciFunction): void {
 }
 
 /** The driver's directory stays when it holds nothing: mlx5_ib is loaded whether or not it has a DMA function. */
-function addDriver(tree: Tree, one: PciFunction, driver: string | undefined): void {
+function addDriver(tree: Tree, one: PciFunction, kernel: Kernel): void {
   if (one.homeDriver === undefined) return;
   const directory = `bus/pci/drivers/${one.homeDriver}`;
   for (const control of ['bind', 'unbind']) tree.file(`${directory}/${control}`, '', { mode: 0o200, fails: 'EIO' });
-  if (driver === undefined) return;
+  if (kernel.driverOf(one) === undefined) return;
   tree.link(`${directory}/${one.address}`, below(one));
-  tree.link(`${below(one)}/driver`, directory);
+  tree.link(`${below(one)}/driver`, directory, `${kernel.bindingsOf(one)}`);
 }
 
 function addVirtualFunctions(tree: Tree, pf: PciFunction, present: readonly PciFunction[]): void {
@@ -95,6 +93,7 @@ function addRdmaDevice(tree: Tree, device: RdmaDevice): void {
   const { nic, name } = device;
   for (const each of classDevicesOf(device)) {
     const at = addClassDevice(tree, nic, each.subsystem, each.name);
+    tree.directory(at).identity = `${device.serial}`;
     if (each.node === undefined) continue;
     tree.file(`${at}/ibdev`, `${name}\n`);
     tree.file(`${at}/dev`, `${each.node.major}:${each.node.minor}\n`);
@@ -133,9 +132,11 @@ function addInfiniband(tree: Tree, at: string, nic: PciFunction, firmware: Firmw
   tree.file(`${at}/ports/1/phys_state`, `${physical}\n`, reaches);
 }
 
-/** A dump holds no GUID: one that is the function's own and the same at every start. */
+/** A dump holds no GUID: one that is the function's own and the same at every start. 64-bit FNV-1a: node:crypto takes longer to load than a tree to make. */
 function guidOf(nic: PciFunction): string {
-  const digits = createHash('sha256').update(nic.devpath).digest('hex').slice(0, 16);
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of Buffer.from(nic.devpath)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  const digits = hash.toString(16).padStart(16, '0');
   return digits.replace(/(.{4})(?=.)/g, '$1:');
 }
 

@@ -19,6 +19,7 @@ export function unprivileged(host: VirtualHost): Host {
   const files: Files = {
     list: (path) => sysfs.list(path),
     link: (path) => sysfs.link(path),
+    identity: (path) => sysfs.identity(path),
     real: (path) => sysfs.real(path),
     read: (path) => (isForbidden(path) ? errno('EACCES', path) : shown(path, sysfs.read(path))),
     readSlow: async (path, device) =>

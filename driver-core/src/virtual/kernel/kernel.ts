@@ -40,6 +40,8 @@ export interface RdmaDevice extends UverbsDevice {
   readonly name: string;
   /** Number of uverbsN and umadN. */
   readonly number: number;
+  /** Its own among all that there ever were. */
+  readonly serial: number;
   readonly methods: MethodTable;
   readonly mkeys: Mkeys;
   /** ib_uverbs has made its node. */
@@ -72,6 +74,9 @@ export class Kernel {
   /** Contexts and objects that the RDMA cgroup grants to our process; undefined for any number. */
   rdmaLimit: number | undefined;
   readonly #drivers = new Map<PciFunction, string>();
+  /** How often a driver took the function. */
+  readonly #bindings = new Map<PciFunction, number>();
+  #registrations = 0;
   readonly #rdmaDevices = new Map<PciFunction, RdmaDevice>();
   readonly #dataDirect = new DataDirect();
   readonly #refusals = new Map<PciFunction, Map<string, Errno>>();
@@ -87,6 +92,10 @@ export class Kernel {
 
   driverOf(one: PciFunction): string | undefined {
     return this.#drivers.get(one);
+  }
+
+  bindingsOf(one: PciFunction): number {
+    return this.#bindings.get(one) ?? 0;
   }
 
   rdmaDeviceOf(nic: PciFunction): RdmaDevice | undefined {
@@ -115,6 +124,7 @@ export class Kernel {
     const probed = this.#probe(one, name);
     if (refused(probed)) return probed;
     this.#drivers.set(one, driver);
+    this.#bindings.set(one, this.bindingsOf(one) + 1);
     this.#announce(pciEvent('bind', one, driver));
     return 0;
   }
@@ -251,6 +261,7 @@ export class Kernel {
       nic,
       name: name ?? this.#nameFor(nic),
       number: lowestFree(new Set(this.rdmaDevices().map((other) => other.number))),
+      serial: this.#registrations++,
       methods: methodTable(
         mlx5Ops({
           nic,

@@ -1,0 +1,99 @@
+// What a NIC's firmware says, where the kernel's answer leaves something open (binding/evidence.ts, openQuestion): DEVX on the uverbs node first,
+// fwctl where that gives nothing. Kept until something speaks against it, because a command takes milliseconds of the device.
+import { openQuestion, pair } from '../binding/evidence.ts';
+import type { Host } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import { mayHaveDataDirect } from '../pci/ids.ts';
+import { openDevx } from '../verbs/devx.ts';
+import { Refusal } from '../verbs/errors.ts';
+import type { Capabilities, Firmware } from '../verbs/firmware.ts';
+import { queryCapabilities, queryDataDirectVuid } from '../verbs/firmware.ts';
+import { openFwctl } from '../verbs/fwctl.ts';
+import type { Trigger } from './follow.ts';
+import type { DmaSeen, FirmwareSeen, NicSeen } from './snapshot.ts';
+
+interface Kept {
+  readonly key: string;
+  readonly seen: FirmwareSeen;
+}
+
+export class FirmwareObserver {
+  readonly #host: Host;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** The NICs with what their firmware says, where there is a question to it. */
+  observe(nics: readonly NicSeen[], dmas: readonly DmaSeen[]): Promise<NicSeen[]> {
+    return Promise.all(
+      pair(nics, dmas).map(async (pairing) => {
+        const { nic } = pairing;
+        // Only mlx5_core opens a way, and without DMA functions there is nothing to explain.
+        const reachable = nic.driver === 'mlx5_core' && dmas.length > 0;
+        const question = reachable && mayHaveDataDirect(nic.model) ? openQuestion(pairing) : undefined;
+        return question === undefined ? nic : { ...nic, firmware: await this.#ask(nic, question) };
+      }),
+    );
+  }
+
+  /** Capabilities change only while a function has no driver, which makes events; what was refused may be granted at any time. */
+  forget(trigger: Trigger | undefined, reverify: boolean): void {
+    const changed = new Set(trigger?.kind === 'uevents' ? trigger.functions : []);
+    for (const [address, { seen }] of this.#kept) {
+      const mayBeGranted = reverify && seen.refusals.length > 0;
+      if (trigger?.kind === 'gap' || changed.has(address) || mayBeGranted) this.#kept.delete(address);
+    }
+  }
+
+  async #ask(nic: NicSeen, question: string): Promise<FirmwareSeen> {
+    const key = JSON.stringify([nic.fn.path, nic.rdmaDevice, nic.uverbs, question]);
+    const kept = this.#kept.get(nic.fn.address);
+    if (kept?.key === key) return kept.seen;
+    const seen = await askFirmware(this.#host, nic, question);
+    this.#kept.set(nic.fn.address, { key, seen });
+    return seen;
+  }
+}
+
+async function askFirmware(host: Host, nic: NicSeen, question: string): Promise<FirmwareSeen> {
+  const refusals: Refusal[] = [];
+  let capabilities: Capabilities | undefined;
+  for (const open of waysTo(host, nic)) {
+    const firmware = await open();
+    const answer = firmware instanceof Refusal ? { refusal: firmware } : await interview(firmware);
+    capabilities ??= answer.capabilities;
+    if (answer.refusal === undefined) return { question, capabilities, vuid: answer.vuid, refusals };
+    refusals.push(answer.refusal);
+  }
+  return { question, capabilities, vuid: undefined, refusals };
+}
+
+function waysTo(host: Host, { fn, uverbs }: NicSeen): (() => Promise<Firmware | Refusal>)[] {
+  const names = host.sysfs.list(`${fn.path}/fwctl`);
+  const [fwctl] = refused(names) ? [] : names;
+  return [
+    ...(uverbs === undefined ? [] : [() => openDevx(host, uverbs, fn.address)]),
+    ...(fwctl === undefined ? [] : [() => openFwctl(host, fwctl, fn.address)]),
+  ];
+}
+
+interface Interview {
+  readonly capabilities?: Capabilities;
+  /** Undefined also where firmware says that it has no data direct, so that there is nothing to ask. */
+  readonly vuid?: string | undefined;
+  readonly refusal?: Refusal;
+}
+
+async function interview(firmware: Firmware): Promise<Interview> {
+  try {
+    const capabilities = await queryCapabilities(firmware);
+    if (capabilities instanceof Refusal) return { refusal: capabilities };
+    if (!capabilities.dataDirect || !capabilities.queryVuid) return { capabilities };
+    const vuid = await queryDataDirectVuid(firmware, capabilities.vhcaId);
+    return vuid instanceof Refusal ? { capabilities, refusal: vuid } : { capabilities, vuid };
+  } finally {
+    await firmware.close();
+  }
+}
