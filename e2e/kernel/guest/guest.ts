@@ -1,6 +1,7 @@
 // What a test's function is given in the guest: driver-core, and the few things that a test needs besides.
 
 import * as fs from 'node:fs';
+import koffi from 'koffi';
 import { openLinuxHost } from '../../../driver-core/src/host/linux.ts';
 import * as abi from '../../../driver-core/src/verbs/abi.ts';
 import * as context from '../../../driver-core/src/verbs/context.ts';
@@ -8,8 +9,7 @@ import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
 import { code } from './answers.ts';
 import { Loopback } from './loopback.ts';
-import { dmabufMemory, pages } from './memory.ts';
-import { ReliableConnection } from './reliable-connection.ts';
+import { ACCESS, Verbs } from './libibverbs.ts';
 import { shell } from './shell.ts';
 import { askSoftwareDevice } from './software-device.ts';
 import { UeventListener } from './uevents.ts';
@@ -25,9 +25,9 @@ export const guest = {
   /** Listeners that live from one request to the next. */
   kept: new Map<string, UeventListener>(),
   askSoftwareDevice,
-  pages,
-  dmabufMemory,
-  ReliableConnection,
+  libibverbs: { Verbs, ACCESS },
+  /** Where a Buffer's bytes are. */
+  addressOf: (buffer: Buffer): bigint => koffi.address(buffer),
 };
 
 export type Guest = typeof guest;

@@ -1,6 +1,7 @@
-// Debian's libibverbs with libmlx5 in the guest, as far as a queue pair needs it that talks to itself. Posting and polling are
+// Debian's libibverbs with the device's own provider in the guest, as far as a queue pair needs it that talks to itself. Posting and polling are
 // pointers in a context, so they are called as pointers. Layouts: infiniband/verbs.h of rdma-core 56 on 64-bit Linux.
 
+import { readFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { type Field, u16, u32, u64, u8 } from '../../../driver-core/src/verbs/struct.ts';
 
@@ -45,7 +46,11 @@ const ibv_qp_attr = placed(144, {
   path_mtu: [8, u32],
   dest_qp_num: [28, u32],
   qp_access_flags: [32, u32],
+  dgid_begin: [56, u64],
+  dgid_end: [64, u64],
+  hop_limit: [77, u8],
   dlid: [80, u16],
+  is_global: [85, u8],
   ah_port_num: [86, u8],
   max_rd_atomic: [126, u8],
   max_dest_rd_atomic: [127, u8],
@@ -67,7 +72,8 @@ const ibv_sge = placed(16, { addr: [0, u64], length: [8, u32], lkey: [12, u32] }
 const ibv_wc = placed(48, { status: [8, u32] });
 
 const IBV_QPT_RC = 2;
-const IBV_MTU_4096 = 5;
+/** Every port has it. */
+const IBV_MTU_1024 = 3;
 const IBV_SEND_SIGNALED = 2;
 const STATE = { init: 1, readyToReceive: 2, readyToSend: 3 };
 /** enum ibv_qp_attr_mask: what each transition of a reliable connection has to give. */
@@ -147,11 +153,14 @@ export interface Transfer {
 
 /** A device opened by the library, with one protection domain and one completion queue. */
 export class Verbs {
+  readonly #name: string;
   readonly #context: Pointer;
   readonly #pd: Pointer;
   readonly #cq: Pointer;
 
+  /** `name` as in /sys/class/infiniband. */
   constructor(name: string) {
+    this.#name = name;
     this.#context = made(ibv().openDevice(deviceCalled(name)), 'ibv_open_device');
     this.#pd = made(ibv().allocPd(this.#context), 'ibv_alloc_pd');
     this.#cq = made(ibv().createCq(this.#context, 16, null, null, 0), 'ibv_create_cq');
@@ -178,11 +187,11 @@ export class Verbs {
   }
 
   /** A reliable connection between two queue pairs of this device; the first of them is the one to post to. */
-  connectLoopback(lid: number): { from: Pointer; destroy: () => void } {
+  connectLoopback(): { from: Pointer; destroy: () => void } {
     const from = this.#createQp();
     const to = this.#createQp();
-    this.#connect(from, to, lid);
-    this.#connect(to, from, lid);
+    this.#connect(from, to);
+    this.#connect(to, from);
     return { from, destroy: () => [from, to].forEach((qp) => done(ibv().destroyQp(qp), 'ibv_destroy_qp')) };
   }
 
@@ -230,13 +239,13 @@ export class Verbs {
     return made(ibv().createQp(this.#pd, attributes), 'ibv_create_qp');
   }
 
-  #connect(qp: Pointer, to: Pointer, lid: number): void {
+  #connect(qp: Pointer, to: Pointer): void {
     const steps = {
       init: { port_num: 1, qp_access_flags: REMOTE_READ_AND_WRITE },
       readyToReceive: {
-        path_mtu: IBV_MTU_4096,
+        path_mtu: IBV_MTU_1024,
         dest_qp_num: ibv_qp.read(to, 'qp_num'),
-        dlid: lid,
+        ...ownAddress(this.#name),
         ah_port_num: 1,
         max_dest_rd_atomic: 1,
         min_rnr_timer: 12,
@@ -248,6 +257,14 @@ export class Verbs {
       done(ibv().modifyQp(qp, attributes, MASK[step]), `ibv_modify_qp to ${step}`);
     }
   }
+}
+
+/** By which a port reaches itself: its LID on InfiniBand, its first GID on Ethernet. */
+function ownAddress(name: string) {
+  const read = (file: string): string => readFileSync(`/sys/class/infiniband/${name}/ports/1/${file}`, 'utf8').trim();
+  if (read('link_layer') === 'InfiniBand') return { dlid: Number(read('lid')) };
+  const gid = Buffer.from(read('gids/0').replaceAll(':', ''), 'hex');
+  return { dgid_begin: gid.readBigUInt64LE(0), dgid_end: gid.readBigUInt64LE(8), is_global: 1, hop_limit: 1 };
 }
 
 function deviceCalled(name: string): Pointer {

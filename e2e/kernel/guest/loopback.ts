@@ -1,7 +1,6 @@
 // Data through a memory region over a udmabuf, by RDMA WRITE and READ of a NIC to itself: what arrives is looked at in the memory
 // behind the udmabuf. The data direct region is made by driver-core, in libibverbs' own context and protection domain.
 
-import { readFileSync } from 'node:fs';
 import koffi from 'koffi';
 import type { Device } from '../../../driver-core/src/host/host.ts';
 import { createDmabuf } from '../../../driver-core/src/host/dmabuf.ts';
@@ -25,7 +24,6 @@ export interface Outcome {
 
 export class Loopback {
   readonly #verbs: Verbs;
-  readonly #lid: number;
   readonly #length: number;
   /** The program's own memory, from which it writes and into which it reads. */
   readonly #own: Buffer;
@@ -42,7 +40,6 @@ export class Loopback {
 
   private constructor(rdmaDevice: string, length: number, dmabuf: number) {
     this.#verbs = new Verbs(rdmaDevice);
-    this.#lid = Number(readFileSync(`/sys/class/infiniband/${rdmaDevice}/ports/1/lid`, 'utf8'));
     this.#length = length;
     this.#dmabuf = dmabuf;
     this.#far = Buffer.from(koffi.view(map(length, PROT_READ_WRITE, MAP_SHARED, dmabuf), length));
@@ -84,7 +81,7 @@ export class Loopback {
     to.fill(0xee);
     const before = Buffer.from(to);
     // A queue pair is in error after a failed transfer, so each gets its own.
-    const { from: qp, destroy } = this.#verbs.connectLoopback(this.#lid);
+    const { from: qp, destroy } = this.#verbs.connectLoopback();
     const status = await this.#verbs.transfer(qp, {
       operation,
       local: { address: koffi.address(this.#own), lkey: this.#ownKeys.lkey },

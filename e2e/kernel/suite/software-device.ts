@@ -37,31 +37,36 @@ export function softwareDevice(machine: () => Machine): void {
     });
 
     test('data moves between two memory regions, by WRITE and by READ', async () => {
-      const outcome = await machine().run(async ({ ReliableConnection, pages }) => {
-        const connection = new ReliableConnection('rxe0');
-        const [here, there] = [pages(65536), pages(65536)];
-        const [local, remote] = [connection.register(here), connection.register(there)];
-        here.bytes.fill('written ');
-        const write = await connection.transfer('write', local, remote, 65536);
-        const written = here.bytes.equals(there.bytes);
-        there.bytes.fill('read ');
-        const read = await connection.transfer('read', local, remote, 65536);
-        const outcomes = [write, written, read, here.bytes.equals(there.bytes)];
-        connection.close();
+      const outcome = await machine().run(async ({ libibverbs: { Verbs, ACCESS }, addressOf }) => {
+        const verbs = new Verbs('rxe0');
+        const { from: qp } = verbs.connectLoopback();
+        const [here, there] = [Buffer.alloc(65536), Buffer.alloc(65536)];
+        const access = ACCESS.LOCAL_WRITE | ACCESS.REMOTE_WRITE | ACCESS.REMOTE_READ;
+        const local = { address: addressOf(here), ...verbs.register(here, access) };
+        const remote = { address: addressOf(there), ...verbs.register(there, access) };
+        here.fill('written ');
+        const write = await verbs.transfer(qp, { operation: 'write', local, remote, length: 65536 });
+        const written = here.equals(there);
+        there.fill('read ');
+        const read = await verbs.transfer(qp, { operation: 'read', local, remote, length: 65536 });
+        const outcomes = [write, written, read, here.equals(there)];
+        verbs.close();
         return outcomes;
       }, []);
       expect(outcome).toEqual(['success', true, 'success', true]);
     });
 
     test('a key that nobody gave out reaches nothing', async () => {
-      const outcome = await machine().run(async ({ ReliableConnection, pages }) => {
-        const connection = new ReliableConnection('rxe0');
-        const [here, there] = [pages(4096), pages(4096)];
-        const [local, remote] = [connection.register(here), connection.register(there)];
-        here.bytes.fill('x');
-        const status = await connection.transfer('write', local, { ...remote, rkey: remote.rkey ^ 0xff }, 4096);
-        connection.close();
-        return [status, there.bytes.every((byte) => byte === 0)];
+      const outcome = await machine().run(async ({ libibverbs: { Verbs, ACCESS }, addressOf }) => {
+        const verbs = new Verbs('rxe0');
+        const { from: qp } = verbs.connectLoopback();
+        const [here, there] = [Buffer.alloc(4096, 'x'), Buffer.alloc(4096)];
+        const local = { address: addressOf(here), ...verbs.register(here, ACCESS.LOCAL_WRITE) };
+        const { rkey } = verbs.register(there, ACCESS.LOCAL_WRITE | ACCESS.REMOTE_WRITE);
+        const remote = { address: addressOf(there), rkey: rkey ^ 0xff };
+        const status = await verbs.transfer(qp, { operation: 'write', local, remote, length: 4096 });
+        verbs.close();
+        return [status, there.every((byte) => byte === 0)];
       }, []);
       expect(outcome).toEqual(['remote access error', true]);
     });
