@@ -201,7 +201,8 @@ async function reportLogs(report: Report): Promise<void> {
   }
 }
 
-function requireMachine(): void {
+/** Throws where no cluster can be had. */
+export function requireMachine(): void {
   const found = `${process.platform}/${process.arch}`;
   const needed = 'linux/x64'; // kubectl and Helm come for it alone
   if (found !== needed) throw clusterError('MACHINE_UNSUPPORTED', { what: 'a machine of kind', found, needed });

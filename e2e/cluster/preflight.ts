@@ -1,8 +1,16 @@
-// What the cluster suite needs of a machine that it cannot install by itself.
+// Whether the cluster suite can run on this machine: what it needs and cannot install by itself.
+import { RigError } from '../rig/errors.ts';
+import { requireMachine } from './cluster.ts';
+import { findGo } from './toolchain/go.ts';
 
-/** What is missing, as it reads in "the cluster suite needs …"; undefined where it can run. */
-export function obstacle(): string | undefined {
-  if (process.platform !== 'linux') return `Linux (this is ${process.platform})`;
-  if (process.getuid?.() !== 0) return 'root: it makes network namespaces, mounts and cgroups';
-  return undefined;
+/** One sentence on what is missing; undefined where the suite can run. */
+export async function obstacle(): Promise<string | undefined> {
+  try {
+    requireMachine();
+    await findGo();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof RigError)) throw error;
+    return error.message;
+  }
 }

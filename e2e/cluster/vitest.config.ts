@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 import { obstacle } from './preflight.ts';
 
 // The suite on a real Kubernetes. Where it cannot run it is skipped with a line that says why; in CI that is a failure.
-const why = obstacle();
+const why = await obstacle();
 if (why !== undefined) {
   if (process.env['CI'] === 'true') throw new Error(`the cluster suite cannot run here: ${why}`);
-  console.log(`skipped: the cluster suite needs ${why}`);
+  console.log(`skipped: the cluster suite cannot run here: ${why}`);
 }
 
 export default defineConfig({

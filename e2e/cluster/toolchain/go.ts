@@ -118,7 +118,7 @@ async function nameAfterProgram(directory: string, part: GoPart): Promise<void> 
 }
 
 /** From 1.21 on, Go fetches the very toolchain that go.mod names by itself; older ones do not understand the file. */
-async function findGo(): Promise<string> {
+export async function findGo(): Promise<string> {
   const places = ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go'];
   for (const place of places) {
     const version = await run(place, ['env', 'GOVERSION']).then(
