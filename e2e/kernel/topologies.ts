@@ -9,12 +9,13 @@ export interface Complex {
 
 /**
  * The tree of driver-core's fixture one-domain: two NICs behind root ports, and beside them a complex for each argument,
- * root port → switch → { DMA function; switch → GPU }. Buses for devices: nic0, nic1, dma0, gpu0, dma1, gpu1 …
+ * root port → switch → { DMA function; switch → GPU }. Buses for devices: nic0-port, nic1-port,
+ * dma0-port, gpu0-port, dma1-port, gpu1-port …
  */
 export function oneDomain(complexes: readonly Complex[]): Bridge[] {
   return [
-    { id: 'nic0', kind: 'root-port', slot: 1 },
-    { id: 'nic1', kind: 'root-port', slot: 2 },
+    { id: 'nic0-port', kind: 'root-port', slot: 1 },
+    { id: 'nic1-port', kind: 'root-port', slot: 2 },
     ...complexes.flatMap((complex, index) => dataDirectComplex(index, 3 + index, complex)),
   ];
 }
@@ -26,9 +27,9 @@ function dataDirectComplex(index: number, slot: number, { oneGroup }: Complex): 
   return [
     { id: complex, kind: 'root-port', slot, ...(oneGroup ? { acs: 'xx111x0' } : {}) },
     { id: shared, kind: 'switch-upstream', bus: complex, slot: 0 },
-    { id: `dma${index}`, kind: 'switch-downstream', bus: shared, slot: 0 },
+    { id: `dma${index}-port`, kind: 'switch-downstream', bus: shared, slot: 0 },
     { id: towardsGpu, kind: 'switch-downstream', bus: shared, slot: 2 },
     { id: gpuSwitch, kind: 'switch-upstream', bus: towardsGpu, slot: 0 },
-    { id: `gpu${index}`, kind: 'switch-downstream', bus: gpuSwitch, slot: 0 },
+    { id: `gpu${index}-port`, kind: 'switch-downstream', bus: gpuSwitch, slot: 0 },
   ];
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { oneDomain } from '../topologies.ts';
 import { pciTree } from './topology.ts';
 
-const nic = { id: 'cx8', socket: '/run/cx8.sock', bus: 'nic0' };
+const nic = { id: 'cx8', socket: '/run/cx8.sock', bus: 'nic0-port' };
 
 describe('the PCI tree', () => {
   it('makes the IOMMU first and each bridge before what is behind it', () => {

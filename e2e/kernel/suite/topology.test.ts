@@ -12,9 +12,9 @@ interface DumpEntry {
   readonly modalias: string;
 }
 
-const buses = ['nic0', 'nic1', 'dma0', 'gpu0', 'dma1', 'gpu1'];
+const functions = ['nic0', 'nic1', 'dma0', 'gpu0', 'dma1', 'gpu1'];
 const spareAddress = '0000:02:00.0';
-const standIns = buses.map((bus) => ({ driver: 'virtio-rng-pci', bus, id: `at-${bus}` }));
+const standIns = functions.map((id) => ({ driver: 'virtio-rng-pci', bus: `${id}-port`, id }));
 /** Vendor and device. */
 const ids = (modalias: string): string => modalias.slice('pci:'.length, 'pci:v000010DEd000022B1'.length);
 const isBridge = (modalias: string): boolean => modalias.includes('bc06sc04');
@@ -76,8 +76,8 @@ describe.each(kernelSeries)('%s', (kernel) => {
         },
         [spareAddress],
       );
-      await machine().unplug('at-nic1');
-      await machine().plug({ driver: 'virtio-rng-pci', bus: 'nic1', id: 'at-nic1' });
+      await machine().unplug('nic1');
+      await machine().plug({ driver: 'virtio-rng-pci', bus: 'nic1-port', id: 'nic1' });
       const announced = await machine().run(async ({ kept }) => kept.get('spare')?.take(4), []);
       expect(announced?.map(({ action }) => action)).toEqual(['unbind', 'remove', 'add', 'bind']);
     });
