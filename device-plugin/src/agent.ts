@@ -1,14 +1,14 @@
 // The node agent's loop. A round reads the whole truth, decides, and tells the kubelet; behind it a second loop reports to the API.
 // Events (uevents, a rescan, a new spec) only ask for another round.
-import type { DataDirectNodeSpec } from '@data-direct/crds';
-import type { VerificationLevel } from '@data-direct/driver-core';
 import { errorFields, type Log } from '@data-direct/process';
 
 import { Bell } from './bell.ts';
 import { orAborted } from './delay.ts';
-import type { Hardware } from './hardware.ts';
+import type { GpuNames } from './allocation/gpu-names.ts';
+import { type Hardware, strictest } from './hardware.ts';
 import { kubeletEvents } from './kubelet-events.ts';
 import { Kubelet } from './kubelet/kubelet.ts';
+import type { PodResources } from './kubelet/pod-resources.ts';
 import type { Metrics } from './metrics.ts';
 import { NicMemory } from './nic-memory.ts';
 import type { FollowedSpec, NodeObject } from './node-object.ts';
@@ -20,6 +20,8 @@ export interface AgentOptions {
   readonly hardware: Hardware;
   readonly node: NodeObject;
   readonly reporter: Reporter;
+  readonly podResources: PodResources;
+  readonly gpuNames: GpuNames;
   /** Such as /var/lib/kubelet/device-plugins. */
   readonly pluginDirectory: string;
   /** The node's /dev, or a virtual host's. */
@@ -43,9 +45,20 @@ export class Agent {
   #lastEnded = performance.now();
 
   constructor(options: AgentOptions) {
-    const { pluginDirectory: directory, deviceDir, log, metrics } = options;
+    const { pluginDirectory: directory, deviceDir, podResources, gpuNames, hardware, node, log, metrics } = options;
     this.#options = options;
-    this.#kubelet = new Kubelet({ directory, deviceDir, events: kubeletEvents(log, metrics, this.#reportBell.ring) });
+    this.#kubelet = new Kubelet({
+      directory,
+      deviceDir,
+      podResources,
+      gpuNames,
+      verify: (nics, level) => hardware.verify(nics, level),
+      events: kubeletEvents(log, metrics, {
+        reportAgain: this.#reportBell.ring,
+        roundAgain: this.#roundBell.ring,
+        warn: (reason, action, note) => node.warn(reason, action, note),
+      }),
+    });
   }
 
   /** Runs until the signal aborts, and leaves in bounded time even if a device does not answer. */
@@ -54,6 +67,7 @@ export class Agent {
     node.start(this.#roundBell.ring);
     const running = Promise.all([
       repeat(signal, this.#failed, () => this.#listen(signal)),
+      repeat(signal, this.#failed, () => this.#verify(signal)),
       repeat(signal, this.#failed, () => this.#round(signal)),
       repeat(signal, this.#failed, () => this.#report(signal)),
     ]);
@@ -70,12 +84,20 @@ export class Agent {
     }
   }
 
+  async #verify(signal: AbortSignal): Promise<void> {
+    const { hardware, metrics } = this.#options;
+    await hardware.verificationDue(signal);
+    if (signal.aborted) return;
+    metrics.roundAsked('verification');
+    this.#roundBell.ring();
+  }
+
   async #round(signal: AbortSignal): Promise<void> {
     const { hardware, node, metrics } = this.#options;
     await this.#roundBell.answer(signal);
     const began = performance.now();
     const { spec, generation } = node.spec() ?? NOTHING_ASKED;
-    const paths = await hardware.observe(strictest(spec));
+    const paths = await hardware.observe(strictest(spec.resources));
     if (signal.aborted) return;
     this.#nics.learn(node.status()?.paths ?? []);
     const assignment = assign(spec, paths, (path) => this.#nics.recall(path));
@@ -118,11 +140,3 @@ export class Agent {
 
 /** While no spec is known: paths are observed and nothing is advertised. */
 const NOTHING_ASKED: FollowedSpec = { spec: { resources: [] }, generation: undefined };
-
-const LEVELS: readonly VerificationLevel[] = ['None', 'Probe', 'Registration'];
-
-/** Paths of all resources are observed in one go, so the most that one of them asks is done for all. */
-function strictest({ resources }: DataDirectNodeSpec): VerificationLevel {
-  const asked = resources.map((resource) => LEVELS.indexOf(resource.verification.level));
-  return LEVELS[Math.max(0, ...asked)] ?? 'None';
-}

@@ -3,6 +3,7 @@ import type { Host } from '@data-direct/driver-core';
 import type { Log } from '@data-direct/process';
 
 import { Agent } from './agent.ts';
+import { GpuNames } from './allocation/gpu-names.ts';
 import { kubeletPaths } from './config.ts';
 import { Hardware } from './hardware.ts';
 import { PodResources } from './kubelet/pod-resources.ts';
@@ -31,17 +32,20 @@ export function createAgent(doors: Doors): Agent {
   const { host, node, kubeletDir, deviceDir, rescanSeconds, log, metrics = new Metrics(AGENT_VERSION) } = doors;
   const { plugins, podResources } = kubeletPaths(kubeletDir);
   const { kernelRelease, clock } = host;
+  const asked = new PodResources(podResources);
   return new Agent({
     hardware: new Hardware(host, { debounceMs: DEBOUNCE_MS, rescanMs: rescanSeconds * 1000, portPollMs: PORT_POLL_MS }),
     reporter: new Reporter({
       node,
-      podResources: new PodResources(podResources),
+      podResources: asked,
       kernelRelease,
       now: () => clock.date(),
       log,
       metrics,
     }),
     node,
+    podResources: asked,
+    gpuNames: new GpuNames(),
     pluginDirectory: plugins,
     deviceDir,
     rescanSeconds,

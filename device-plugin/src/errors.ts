@@ -7,6 +7,7 @@ export type AgentErrorCode =
   | 'DEVICE_UNKNOWN'
   | 'DEVICE_REPEATED'
   | 'DEVICE_UNHEALTHY'
+  | 'PATH_NOT_VERIFIED'
   // The node's surroundings: tried again.
   | 'KUBELET_REGISTER_FAILED'
   | 'KUBELET_STREAM_MISSING'
@@ -14,6 +15,7 @@ export type AgentErrorCode =
   | 'SOCKET_NOT_BOUND'
   // Files of the agent's own.
   | 'CHECKPOINT_DAMAGED'
+  | 'ALLOCATIONS_DAMAGED'
   | 'VIRTUAL_DEVICE_NOT_MADE';
 
 export class AgentError extends Error {

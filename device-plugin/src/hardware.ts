@@ -1,5 +1,8 @@
-// driver-core as the agent uses it: when to do a round, and what the round may take from the last one.
+// driver-core as the agent uses it: when to do a round, what the round may take from the last one, and when the kernel is asked again.
+import type { NodeResource } from '@data-direct/crds';
 import { follow, type Host, Observer, type Path, type Trigger, type VerificationLevel } from '@data-direct/driver-core';
+
+import { milliseconds } from './duration.ts';
 
 export interface HardwareOptions {
   /** From the first uevent until the round: binding a driver makes a burst of them. */
@@ -9,12 +12,39 @@ export interface HardwareOptions {
   readonly portPollMs: number;
 }
 
+/** How, and how often, the kernel is asked whether a path works. */
+export interface Verification {
+  readonly level: VerificationLevel;
+  readonly intervalMs: number;
+}
+
+const LEVELS: readonly VerificationLevel[] = ['None', 'Probe', 'Registration'];
+const LONGEST_INTERVAL_MS = 3_600_000;
+
+/** The most that one of the resources asks is done for all: a round observes the paths of all in one go. */
+export function strictest(resources: readonly NodeResource[]): Verification {
+  const asked = resources.map(({ verification }) => LEVELS.indexOf(verification.level));
+  const intervals = resources.map(({ verification }) => milliseconds(verification.interval));
+  return {
+    level: LEVELS[Math.max(0, ...asked)] ?? 'None',
+    intervalMs: Math.min(LONGEST_INTERVAL_MS, ...intervals),
+  };
+}
+
+/** As often as this it is looked whether the interval is over: a new spec may have made it shorter. The shortest allowed is 10 s. */
+const LOOK_MS = 5000;
+/** Two nodes that were started together are not to load the firmware of one fabric at the same moments for ever. */
+const JITTER = 0.1;
+
 export class Hardware {
   readonly #host: Host;
   readonly #observer: Observer;
   readonly #options: HardwareOptions;
   /** What asked for the next round. */
   #pending: Trigger | undefined;
+  #intervalMs = LONGEST_INTERVAL_MS;
+  /** When the kernel was asked about every path for the last time, and the share of the interval until the next. */
+  #verified = { at: Number.NEGATIVE_INFINITY, jitter: 1 };
 
   constructor(host: Host, options: HardwareOptions) {
     this.#host = host;
@@ -30,10 +60,29 @@ export class Hardware {
     }
   }
 
-  observe(verification: VerificationLevel): Promise<readonly Path[]> {
+  /** Resolves when a round is due because of the interval alone, or when the signal aborts. */
+  async verificationDue(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#host;
+    do await clock.sleep(Math.min(LOOK_MS, Math.max(this.#dueInMs, 0) + 1), signal);
+    while (!signal.aborted && this.#dueInMs > 0);
+  }
+
+  observe({ level: verification, intervalMs }: Verification): Promise<readonly Path[]> {
     const trigger = this.#pending ?? NOTHING_CHANGED;
     this.#pending = undefined;
-    return this.#observer.round({ verification, trigger });
+    this.#intervalMs = intervalMs;
+    const reverify = this.#dueInMs <= 0;
+    if (reverify) this.#verified = { at: this.#host.clock.now(), jitter: 1 + JITTER * (2 * Math.random() - 1) };
+    return this.#observer.round({ verification, trigger, reverify });
+  }
+
+  /** The kernel is asked about these NICs now, whatever it has said before. */
+  verify(nics: readonly string[], verification: VerificationLevel): Promise<readonly Path[]> {
+    return this.#observer.round({ verification, trigger: { kind: 'uevents', functions: nics } });
+  }
+
+  get #dueInMs(): number {
+    return this.#verified.at + this.#intervalMs * this.#verified.jitter - this.#host.clock.now();
   }
 }
 

@@ -1,13 +1,22 @@
 // What is logged and counted of the kubelet's doings, and what of it changes the status.
-import { errorFields, type Log } from '@data-direct/process';
+import { errorFields, type Log, sentenceOf } from '@data-direct/process';
 
+import { AgentError } from './errors.ts';
 import type { KubeletEvents } from './kubelet/kubelet.ts';
 import type { Metrics } from './metrics.ts';
 
 /** An allocation shows in pod-resources once the kubelet has put it down. */
 const ALLOCATION_SETTLES_MS = 1000;
 
-export function kubeletEvents(log: Log, metrics: Metrics, reportAgain: () => void): KubeletEvents {
+/** What the kubelet's doings ask the agent for. */
+export interface Wishes {
+  readonly reportAgain: () => void;
+  readonly roundAgain: () => void;
+  /** An event that people see on the node's object. */
+  readonly warn: (reason: string, action: string, note: string) => void;
+}
+
+export function kubeletEvents(log: Log, metrics: Metrics, { reportAgain, roundAgain, warn }: Wishes): KubeletEvents {
   let settling: NodeJS.Timeout | undefined;
   const reportOnceSettled = (): void => {
     settling ??= setTimeout(() => {
@@ -33,6 +42,13 @@ export function kubeletEvents(log: Log, metrics: Metrics, reportAgain: () => voi
       if (error === undefined) log.info({ resource, ids }, 'allocated');
       else log.warn({ resource, ...errorFields(error) }, 'an allocation was refused');
       reportOnceSettled();
+    },
+    verified: (resource, error) => {
+      if (error === undefined) return;
+      log.warn({ resource, ...errorFields(error) }, 'a container was kept from starting');
+      const reason = error instanceof AgentError ? error.fields['reason'] : undefined;
+      if (typeof reason === 'string') warn(reason, 'PreStartContainer', sentenceOf(error));
+      roundAgain();
     },
   };
 }

@@ -44,6 +44,8 @@ export interface NodeObject {
   status(): DataDirectNodeStatus | undefined;
   /** Never waits: the latest status is written when the server takes it. Before there is an object it is dropped. */
   report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void;
+  /** An event of type Warning about the object, for what no later round will tell. */
+  warn(reason: string, action: string, note: string): void;
   /** Ends within `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>;
 }
@@ -143,6 +145,11 @@ export class ClusterNodeObject implements NodeObject {
         action: 'Assess',
         note: `path ${path.name} (${path.id}) was ${before}: ${path.message}`,
       });
+  }
+
+  warn(reason: string, action: string, note: string): void {
+    const object = this.#object;
+    if (object) this.#events.record(object, { type: 'Warning', reason, action, note });
   }
 
   async stop(timeoutMs: number): Promise<void> {

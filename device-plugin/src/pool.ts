@@ -51,6 +51,11 @@ export function assign(
   };
 }
 
+/** The path behind a device's id, whether or not there is such a device. */
+export function pathIdOf(id: string): string {
+  return id.replace(/::\d+$/, '');
+}
+
 /** The pool that holds the path of this id. */
 export function poolOf(assignment: Assignment, pathId: string): Pool | undefined {
   return assignment.pools.find((pool) => pool.paths.some((path) => path.id === pathId));

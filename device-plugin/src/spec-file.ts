@@ -49,6 +49,9 @@ export class SpecFile implements NodeObject {
     this.#status = status;
   }
 
+  /** The log has it already, and nobody else listens here. */
+  warn(): void {}
+
   stop(): Promise<void> {
     this.#watcher?.close();
     return Promise.resolve();

@@ -1,10 +1,9 @@
-// Device nodes of a container, and which devices are preferred. Refusals are tested over the wire (../kubelet/kubelet.test.ts).
+// Device nodes of a container. Refusals are tested over the wire (../kubelet/kubelet.test.ts).
 import { expect, test } from 'vitest';
 
 import type { Pool } from '../pool.ts';
 import { assignment, path, resource, tray } from '../test-support.ts';
 import { allocate } from './allocate.ts';
-import { preferred } from './preferred.ts';
 
 function poolWith(fields: object, paths = tray()): Pool {
   const [pool] = assignment({ resources: [resource(fields)], paths }).pools;
@@ -40,25 +39,6 @@ test('nodes of a virtual host lie elsewhere on the node and at the usual place i
     hostPath: '/var/lib/virtual/dev/infiniband/uverbs0',
     permissions: 'rw',
   });
-});
-
-test('preferred: what must be included, then in order of PCI address', () => {
-  const request = { available: ids.toReversed(), mustInclude: ids.slice(2, 3), size: 3 };
-  expect(preferred(poolWith({}), request)).toEqual([ids[2], ids[0], ids[1]]);
-});
-
-test('preferred: different paths before a second replica of one', () => {
-  const pool = poolWith({ sharing: { replicas: 2 } }, tray().slice(0, 2));
-  const available = pool.devices.map((device) => device.id);
-  expect(preferred(pool, { available, mustInclude: [], size: 2 })).toEqual(['0000:03:00.0::1', '0001:03:00.0::1']);
-});
-
-test.each([
-  ['more than there are', { available: ids.slice(0, 2), mustInclude: [], size: 5 }, ids.slice(0, 2)],
-  ['none', { available: ids, mustInclude: [], size: 0 }, []],
-  ['ids that nobody knows', { available: ['b', 'a'], mustInclude: ['c'], size: 2 }, ['c', 'a']],
-])('preferred: asked for %s it answers all the same', (_what, request, expected) => {
-  expect(preferred(poolWith({}), request)).toEqual(expected);
 });
 
 test('whatever the order in which the kubelet asks, containers with the same paths get the same variables', () => {

@@ -7,8 +7,12 @@ import { join } from 'node:path';
 import grpc from '@grpc/grpc-js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-import { assignment, resource, tray } from '../test-support.ts';
+import { GpuNames } from '../allocation/gpu-names.ts';
+import type { Verify } from '../allocation/pre-start.ts';
+import { assignment, gpu, resource, tray } from '../test-support.ts';
 import { Kubelet, type KubeletEvents } from './kubelet.ts';
+import { PodResources } from './pod-resources.ts';
+import type { ContainerDevices } from './protocol.ts';
 import { VirtualKubelet } from './virtual/kubelet.ts';
 
 const PATH = 'datadirect.dev/path';
@@ -18,6 +22,21 @@ let plugin: Kubelet;
 /** Errors of registrations that ended, and who wants to hear of the next. */
 let lost: unknown[];
 let onLost: (error: unknown) => void;
+/** What containers were kept from starting by; undefined for those that were not. */
+let kept: unknown[];
+/** What the hardware would say if it were asked now. */
+let verify: Verify;
+
+function pluginOf(at: VirtualKubelet, events: Partial<KubeletEvents> = {}): Kubelet {
+  return new Kubelet({
+    directory: at.plugins,
+    deviceDir: '/dev',
+    podResources: new PodResources(join(at.directory, 'pod-resources/kubelet.sock')),
+    gpuNames: new GpuNames(),
+    verify: (...asked) => verify(...asked),
+    events: { registered: () => {}, lost: () => {}, allocated: () => {}, verified: () => {}, ...events },
+  });
+}
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'kubelet-'));
@@ -25,15 +44,15 @@ beforeEach(async () => {
   await kubelet.start();
   lost = [];
   onLost = () => {};
-  const events: KubeletEvents = {
-    registered: () => {},
+  kept = [];
+  verify = () => Promise.resolve(tray());
+  plugin = pluginOf(kubelet, {
     lost: (_resource, error) => {
       lost.push(error);
       onLost(error);
     },
-    allocated: () => {},
-  };
-  plugin = new Kubelet({ directory: kubelet.plugins, deviceDir: '/dev', events });
+    verified: (_resource, error) => kept.push(error),
+  });
 });
 
 afterEach(async () => {
@@ -92,8 +111,7 @@ test('a resource is registered again after another agent took its name and ended
   await plugin.advertise(assignment());
   await kubelet.until('four paths', sees(ids));
   const followed = Promise.withResolvers<string>();
-  const events: KubeletEvents = { registered: followed.resolve, lost: () => {}, allocated: () => {} };
-  const other = new Kubelet({ directory: kubelet.plugins, deviceDir: '/dev', events });
+  const other = pluginOf(kubelet, { registered: followed.resolve });
   await other.advertise(assignment());
   await followed.promise;
   const noticed = new Promise<unknown>((resolve) => (onLost = resolve));
@@ -135,8 +153,7 @@ test('an agent that starts before the kubelet waits for it', async () => {
 
 test('an agent that starts before the kubelet has made its directory waits for it', async () => {
   const later = new VirtualKubelet(join(directory, 'later'));
-  const events: KubeletEvents = { registered: () => {}, lost: () => {}, allocated: () => {} };
-  const early = new Kubelet({ directory: later.plugins, deviceDir: '/dev', events });
+  const early = pluginOf(later);
   await early.advertise(assignment());
   await later.start();
   await early.advertise(assignment()); // the next round looks
@@ -199,5 +216,96 @@ test.each([
 test('preferred ids are a choice among the free ones', async () => {
   await plugin.advertise(assignment());
   await kubelet.until('four paths', sees(ids));
-  expect(await kubelet.prefer(PATH, ids, 2, ids.slice(3))).toEqual([ids[3], ids[0]]);
+  expect(await kubelet.prefer(PATH, ids, 2, ids.slice(3))).toEqual([ids[3], ids[2]]);
 });
+
+const holds = (pod: string, ...gpus: string[]): ContainerDevices => ({
+  namespace: 'default',
+  pod,
+  container: 'main',
+  resource: 'example.com/gpu',
+  ids: gpus,
+});
+
+test('preferred is the path beside the GPU that another plug-in has just given to the same pod', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  kubelet.hold([holds('renderer', gpu(0))]);
+  expect(await kubelet.prefer(PATH, ids, 1)).toEqual([ids[1]]);
+  kubelet.hold([holds('renderer', gpu(0)), holds('trainer', gpu(2))]);
+  expect(await kubelet.prefer(PATH, ids, 1)).toEqual([ids[2]]);
+});
+
+test('without an answer from pod-resources there is a preference all the same', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  rmSync(join(kubelet.directory, 'pod-resources/kubelet.sock'));
+  expect(await kubelet.prefer(PATH, ids.toReversed(), 2)).toEqual(ids.slice(0, 2));
+});
+
+const registered = (dataDirect = 'Required'): ReturnType<typeof assignment> =>
+  assignment({ resources: [resource({ dataDirect, verification: { level: 'Registration' } })] });
+
+test('a container starts after its paths, and no others, have been registered with', async () => {
+  await plugin.advertise(registered());
+  await kubelet.until('four paths', sees(ids));
+  const asked: unknown[] = [];
+  verify = (...question) => {
+    asked.push(question);
+    return Promise.resolve(tray({ 3: 'RegistrationFailed' }));
+  };
+  await kubelet.preStart(PATH, ids.slice(0, 2));
+  expect(asked).toEqual([[ids.slice(0, 2), 'Registration']]);
+  expect(kept).toEqual([undefined]);
+});
+
+test('a container whose path fails at the last moment does not start, and learns which and why', async () => {
+  await plugin.advertise(registered());
+  await kubelet.until('four paths', sees(ids));
+  verify = () => Promise.resolve(tray({ 1: 'RegistrationFailed' }));
+  const start = kubelet.preStart(PATH, ids.slice(0, 2));
+  await expect(start).rejects.toMatchObject({ code: grpc.status.FAILED_PRECONDITION });
+  await expect(start).rejects.toThrow('mlx5_1 0001:03:00.0 of datadirect.dev/path did not pass Registration');
+  await expect(start).rejects.toThrow('RegistrationFailed');
+  expect(kept).toMatchObject([{ code: 'PATH_NOT_VERIFIED', fields: { reason: 'RegistrationFailed' } }]);
+});
+
+test('under a Preferred policy a path that only lost data direct keeps no container from starting; a dead port does', async () => {
+  await plugin.advertise(registered('Preferred'));
+  await kubelet.until('four paths', sees(ids));
+  verify = () => Promise.resolve(tray({ 0: 'RegistrationFailed', 1: 'PortDown' }));
+  await kubelet.preStart(PATH, ids.slice(0, 1));
+  await expect(kubelet.preStart(PATH, ids.slice(1, 2))).rejects.toThrow('PortDown');
+});
+
+test('a container is told by name of an id that is no path of this node', async () => {
+  await plugin.advertise(registered());
+  await kubelet.until('four paths', sees(ids));
+  await expect(kubelet.preStart(PATH, ['../../etc/passwd'])).rejects.toMatchObject({
+    code: grpc.status.INVALID_ARGUMENT,
+    details: expect.stringContaining('../../etc/passwd'),
+  });
+});
+
+test('a policy that begins to verify before each start is registered anew, because the kubelet asks for options only then', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  await plugin.advertise(registered());
+  await kubelet.until('the option', () => kubelet.resource(PATH)?.options.preStartRequired === true);
+  await kubelet.until('four paths again', sees(ids));
+  expect(lost).toEqual([undefined]);
+});
+
+test('a hundred kubelet restarts in a row: each finds the resource again, whole, and nothing is left over', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  const handles = process.getActiveResourcesInfo().length;
+  for (let restart = 0; restart < 100; restart++) {
+    await kubelet.restart();
+    await kubelet.until(`four paths after restart ${restart}`, sees(ids));
+  }
+  expect(kubelet.registrations).toHaveLength(101);
+  expect(kubelet.lists(PATH)).toEqual(Array.from({ length: 101 }, () => ids.length));
+  expect(lost).toEqual(Array.from({ length: 100 }, () => undefined));
+  expect(process.getActiveResourcesInfo().length).toBeLessThan(handles + 10);
+}, 60_000);

@@ -3,19 +3,31 @@ import { extendedResource } from '@data-direct/crds';
 
 import { orAborted } from '../delay.ts';
 import { allocate, type AllocationContext } from '../allocation/allocate.ts';
+import type { GpuNames } from '../allocation/gpu-names.ts';
+import { bystanders, gpuView, type GpuView, NOTHING_KNOWN } from '../allocation/gpu-view.ts';
 import { preferred } from '../allocation/preferred.ts';
+import { passes, type Verify } from '../allocation/pre-start.ts';
 import type { Assignment, Device, Pool } from '../pool.ts';
 import { KubeletSocket } from './kubelet-socket.ts';
 import type { PluginService } from './plugin-server.ts';
-import type { AdvertisedDevice, ContainerAllocation } from './protocol.ts';
+import type { PodResources } from './pod-resources.ts';
+import type { AdvertisedDevice, ContainerAllocation, ContainerPreference, PluginOptions } from './protocol.ts';
 import { Registration } from './registration.ts';
 
 /** Told as it happens; resources by their name in the policy. None may throw. */
 export interface KubeletEvents {
   registered(resource: string): void;
   lost(resource: string, error: unknown): void;
-  /** One Allocate call for one container; `error` is what the kubelet got instead of devices. */
-  allocated(resource: string, ids: readonly string[], seconds: number, error: unknown): void;
+  /** One Allocate call for one container: with its answer, or with the `error` that the kubelet got instead. */
+  allocated(
+    resource: string,
+    ids: readonly string[],
+    seconds: number,
+    error: unknown,
+    answer: ContainerAllocation | undefined,
+  ): void;
+  /** Paths were verified before the start of a container; `error` is why it does not start. */
+  verified(resource: string, error: unknown): void;
 }
 
 export interface KubeletOptions {
@@ -23,8 +35,14 @@ export interface KubeletOptions {
   readonly directory: string;
   /** The node's /dev, or a virtual host's. */
   readonly deviceDir: string;
+  readonly podResources: PodResources;
+  readonly gpuNames: GpuNames;
+  readonly verify: Verify;
   readonly events: KubeletEvents;
 }
+
+/** The kubelet waits for a preference with the pod's admission. */
+const LOOK_AT_GPUS_MS = 500;
 
 interface Plugin {
   pool: Pool;
@@ -90,9 +108,10 @@ export class Kubelet {
   #refresh(pool: Pool): void {
     const plugin = this.#plugins.get(pool.resource.name);
     if (!plugin) return;
-    const before = JSON.stringify(advertised(plugin.pool));
+    const before = plugin.pool;
     plugin.pool = pool;
-    if (JSON.stringify(advertised(pool)) !== before) plugin.registration.update();
+    if (JSON.stringify(pluginOptions(pool)) !== JSON.stringify(pluginOptions(before))) plugin.registration.renew();
+    else if (JSON.stringify(advertised(pool)) !== JSON.stringify(advertised(before))) plugin.registration.update();
   }
 
   async #withdraw(name: string): Promise<void> {
@@ -119,25 +138,63 @@ export class Kubelet {
       return plugin.pool;
     };
     return {
+      options: () => pluginOptions(pool()),
       devices: () => advertised(pool()),
-      prefer: (request) => preferred(pool(), request),
+      prefer: (request) => this.#prefer(pool(), request),
       allocate: (ids) => this.#allocate(pool(), ids),
+      preStart: (ids) => this.#preStart(pool(), ids),
     };
+  }
+
+  async #prefer(pool: Pool, request: ContainerPreference): Promise<readonly string[]> {
+    return preferred(pool, request, await this.#gpus(extendedResource(pool.resource.name), request.size));
+  }
+
+  /** The kubelet holds no lock while it asks for a preference, and what it gave before it asked is listed (devicemanager/manager.go). */
+  async #gpus(resource: string, size: number): Promise<GpuView> {
+    const { podResources, gpuNames } = this.#options;
+    const addressOf = gpuNames.addressOf(new Set(this.#node.flatMap(({ gpus }) => gpus.map(({ address }) => address))));
+    const earlier = podResources.last;
+    try {
+      const held = await podResources.list(LOOK_AT_GPUS_MS);
+      const settled = new Set(bystanders(earlier ?? held, resource, addressOf).map(({ key }) => key));
+      return gpuView({ held, resource, size, settled }, addressOf);
+    } catch {
+      return NOTHING_KNOWN; // the reporter asks the same and tells of it
+    }
+  }
+
+  async #preStart(pool: Pool, ids: readonly string[]): Promise<void> {
+    const { events, verify } = this.#options;
+    try {
+      await passes(pool, ids, this.#node, verify);
+      events.verified(pool.resource.name, undefined);
+    } catch (error) {
+      events.verified(pool.resource.name, error);
+      throw error;
+    }
   }
 
   #allocate(pool: Pool, ids: readonly string[]): ContainerAllocation {
     const { events, deviceDir } = this.#options;
     const began = performance.now();
     let failure: unknown;
+    let answer: ContainerAllocation | undefined;
     try {
-      return allocate(pool, ids, { node: this.#node, deviceDir });
+      answer = allocate(pool, ids, { node: this.#node, deviceDir });
+      return answer;
     } catch (error) {
       failure = error;
       throw error;
     } finally {
-      events.allocated(pool.resource.name, ids, (performance.now() - began) / 1000, failure);
+      events.allocated(pool.resource.name, ids, (performance.now() - began) / 1000, failure, answer);
     }
   }
+}
+
+/** Where paths are verified by a registration, they are verified before each start of a container too: docs/adr/0010. */
+function pluginOptions({ resource }: Pool): PluginOptions {
+  return { preStartRequired: resource.verification.level === 'Registration', getPreferredAllocationAvailable: true };
 }
 
 function advertised({ resource, devices }: Pool): AdvertisedDevice[] {

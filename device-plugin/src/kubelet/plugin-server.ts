@@ -16,16 +16,19 @@ import {
   type PluginOptions,
 } from './protocol.ts';
 
-/** What one resource answers. Calls are synchronous: nothing that can block may stand between the kubelet and its answer. */
+/** What one resource answers. Nothing that can block stands between the kubelet and its devices; the other two answers are bounded. */
 export interface PluginService {
+  /** The kubelet asks once a registration. */
+  options(): PluginOptions;
   /** The whole list, as it is now. */
   devices(): readonly AdvertisedDevice[];
   /** Throws an AgentError for ids that cannot be given. */
   allocate(ids: readonly string[]): ContainerAllocation;
-  prefer(request: ContainerPreference): readonly string[];
+  /** Never rejects: the kubelet would refuse the pod. */
+  prefer(request: ContainerPreference): Promise<readonly string[]>;
+  /** Rejects with an AgentError where the container shall not start. */
+  preStart(ids: readonly string[]): Promise<void>;
 }
-
-export const PLUGIN_OPTIONS: PluginOptions = { preStartRequired: false, getPreferredAllocationAvailable: true };
 
 type ListStream = grpc.ServerWritableStream<Empty, readonly AdvertisedDevice[]>;
 
@@ -90,15 +93,16 @@ export class PluginServer {
   #handlers(): grpc.UntypedServiceImplementation {
     const service = this.#service;
     const implementation: Handlers = {
-      getDevicePluginOptions: (_call, answer) => answer(null, PLUGIN_OPTIONS),
+      getDevicePluginOptions: (_call, answer) => answer(null, service.options()),
       listAndWatch: (stream) => this.#watch(stream),
       getPreferredAllocation: (call, answer) =>
-        answer(
-          null,
-          call.request.map((request) => service.prefer(request)),
-        ),
+        respondLater(answer, () => Promise.all(call.request.map((request) => service.prefer(request)))),
       allocate: (call, answer) => respond(answer, () => call.request.map((ids) => service.allocate(ids))),
-      preStartContainer: (_call, answer) => answer(null, {}),
+      preStartContainer: (call, answer) =>
+        respondLater(answer, async () => {
+          await service.preStart(call.request);
+          return {};
+        }),
     };
     return implementation as unknown as grpc.UntypedServiceImplementation;
   }
@@ -134,6 +138,7 @@ const STATUS: Partial<Record<AgentErrorCode, grpc.status>> = {
   DEVICE_UNKNOWN: grpc.status.INVALID_ARGUMENT,
   DEVICE_REPEATED: grpc.status.INVALID_ARGUMENT,
   DEVICE_UNHEALTHY: grpc.status.FAILED_PRECONDITION,
+  PATH_NOT_VERIFIED: grpc.status.FAILED_PRECONDITION,
 };
 
 function respond<T>(answer: grpc.sendUnaryData<T>, work: () => T): void {
@@ -141,9 +146,20 @@ function respond<T>(answer: grpc.sendUnaryData<T>, work: () => T): void {
   try {
     result = work();
   } catch (error) {
-    const code = (error instanceof AgentError && STATUS[error.code]) || grpc.status.INTERNAL;
-    answer({ code, details: sentenceOf(error) });
+    answer(refusal(error));
     return;
   }
   answer(null, result);
+}
+
+function respondLater<T>(answer: grpc.sendUnaryData<T>, work: () => Promise<T>): void {
+  work().then(
+    (result) => answer(null, result),
+    (error: unknown) => answer(refusal(error)),
+  );
+}
+
+function refusal(error: unknown): Partial<grpc.StatusObject> {
+  const code = (error instanceof AgentError && STATUS[error.code]) || grpc.status.INTERNAL;
+  return { code, details: sentenceOf(error) };
 }

@@ -3,8 +3,12 @@ import { AgentError } from '../errors.ts';
 import { callOnce } from './call.ts';
 import { type ContainerDevices, podResourcesLister } from './protocol.ts';
 
+const TIMEOUT_MS = 2000;
+
 export class PodResources {
   readonly #socket: string;
+  /** The last answer; undefined before the first. */
+  last: readonly ContainerDevices[] | undefined;
 
   /** Such as /var/lib/kubelet/pod-resources/kubelet.sock. */
   constructor(socket: string) {
@@ -12,9 +16,10 @@ export class PodResources {
   }
 
   /** Devices of all resources, container by container. Throws KUBELET_UNREACHABLE. */
-  async list(): Promise<readonly ContainerDevices[]> {
+  async list(timeoutMs = TIMEOUT_MS): Promise<readonly ContainerDevices[]> {
     try {
-      return await callOnce(this.#socket, podResourcesLister.list, {}, { timeoutMs: 2000 });
+      this.last = await callOnce(this.#socket, podResourcesLister.list, {}, { timeoutMs });
+      return this.last;
     } catch (error) {
       throw new AgentError(
         'KUBELET_UNREACHABLE',

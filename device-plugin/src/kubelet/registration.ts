@@ -7,7 +7,7 @@ import { delay, within } from '../delay.ts';
 import { AgentError } from '../errors.ts';
 import { callOnce } from './call.ts';
 import type { KubeletSocket } from './kubelet-socket.ts';
-import { PLUGIN_OPTIONS, PluginServer, type PluginService } from './plugin-server.ts';
+import { PluginServer, type PluginService } from './plugin-server.ts';
 import { registration, VERSION } from './protocol.ts';
 
 export interface RegistrationEvents {
@@ -33,6 +33,7 @@ export class Registration {
   readonly #events: RegistrationEvents;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
+  #outdated = new AbortController();
   #server: PluginServer | undefined;
 
   /** Starts at once. `resource` is the extended resource's name. */
@@ -49,6 +50,11 @@ export class Registration {
     this.#server?.update();
   }
 
+  /** The options have changed: the kubelet asks for them when a resource is registered, and at no other time. */
+  renew(): void {
+    this.#outdated.abort();
+  }
+
   /** Ends the registration and closes the socket. The kubelet keeps the devices, as unhealthy, for when the agent is back. */
   async close(): Promise<void> {
     this.#stop.abort();
@@ -62,9 +68,11 @@ export class Registration {
       const kubeletGone = await this.#kubelet.arrival(stop);
       if (kubeletGone === undefined) return;
       const began = performance.now();
-      const error = await this.#registration(AbortSignal.any([stop, kubeletGone]));
+      this.#outdated = new AbortController();
+      const over = AbortSignal.any([stop, kubeletGone, this.#outdated.signal]);
+      const error = await this.#registration(over);
       this.#events.lost(this.#resource, error);
-      if (performance.now() - began > SETTLED_MS || kubeletGone.aborted) backoff.reset();
+      if (performance.now() - began > SETTLED_MS || over.aborted) backoff.reset();
       else await delay(backoff.delay(), AbortSignal.any([stop, kubeletGone]));
     }
   }
@@ -109,7 +117,7 @@ export class Registration {
       version: VERSION,
       endpoint: this.#endpoint,
       resourceName: this.#resource,
-      options: PLUGIN_OPTIONS,
+      options: this.#service.options(),
     };
     try {
       await callOnce(this.#kubelet.path, registration.register, request, {

@@ -47,6 +47,7 @@ export class VirtualKubelet {
   readonly #waiting = new Set<() => void>();
   #servers: grpc.Server[] = [];
   #held: readonly ContainerDevices[] = [];
+  readonly #lists = new Map<string, number[]>();
   /** Every Register that was accepted, in order. */
   readonly registrations: RegisterRequest[] = [];
   /** Set to answer Register with this error. */
@@ -149,6 +150,17 @@ export class VirtualKubelet {
     return ids ?? [];
   }
 
+  /** Before each start of a container, where the plug-in asked for it. */
+  async preStart(resource: string, ids: readonly string[]): Promise<void> {
+    if (this.resource(resource)?.options.preStartRequired)
+      await this.#ask(resource, devicePlugin.preStartContainer, ids);
+  }
+
+  /** How many devices each list of the resource had, of all kubelets that were. */
+  lists(resource: string): readonly number[] {
+    return this.#lists.get(resource) ?? [];
+  }
+
   /** What a pod with `count` of the resource would be given: preferred ids, then Allocate, as the kubelet does it. */
   async admit(pod: string, resource: string, count: number): Promise<ContainerAllocation> {
     const taken = new Set(this.#held.filter((held) => held.resource === resource).flatMap((held) => held.ids));
@@ -156,6 +168,7 @@ export class VirtualKubelet {
     if (free.length < count) throw new Error(`Insufficient ${resource}: ${count} wanted, ${free.length} free`);
     const ids = count === free.length ? free : await this.prefer(resource, free, count);
     const allocation = await this.allocate(resource, ids);
+    await this.preStart(resource, ids);
     this.hold([...this.#held, { namespace: 'default', pod, container: 'main', resource, ids }]);
     return allocation;
   }
@@ -193,6 +206,7 @@ export class VirtualKubelet {
     stream.on('data', (devices: readonly AdvertisedDevice[]) => {
       const known = this.#endpoints.get(resource);
       if (known) known.devices = devices;
+      this.#lists.set(resource, [...this.lists(resource), devices.length]);
       this.#changed();
     });
     const over = (): void => {

@@ -1,0 +1,93 @@
+// When the kernel is asked whether paths work: at the interval of the policy, at events, and not at each rescan.
+import { applyChange, createVirtualHost, type Host, loadFixture, ManualClock } from '@data-direct/driver-core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+import { Hardware, strictest, type Verification } from './hardware.ts';
+import { resource } from './test-support.ts';
+
+const NIC = '0000:03:00.0';
+const EVERY_10_MINUTES: Verification = { level: 'Probe', intervalMs: 600_000 };
+const MINUTE = 60_000;
+let clock: ManualClock;
+let host: ReturnType<typeof createVirtualHost>;
+let hardware: Hardware;
+/** NICs whose uverbs node was opened. */
+let asked: string[];
+
+beforeEach(async () => {
+  clock = new ManualClock();
+  host = createVirtualHost(await loadFixture('gb300-tray'), { clock });
+  asked = [];
+  const counting = Object.create(host, {
+    openDevice: {
+      value: (path: string, device: string) => {
+        asked.push(device);
+        return host.openDevice(path, device);
+      },
+    },
+    dmabuf: { value: (bytes: number) => host.dmabuf(bytes) },
+  }) as Host;
+  hardware = new Hardware(counting, { debounceMs: 50, rescanMs: 30_000, portPollMs: 5000 });
+});
+afterEach(() => host.close());
+
+async function round(verification = EVERY_10_MINUTES): Promise<string[]> {
+  asked = [];
+  await hardware.observe(verification);
+  return asked.toSorted();
+}
+
+test('the first round asks about every path, those of the next minutes about none', async () => {
+  expect(await round()).toEqual([NIC, '0002:03:00.0', '0010:03:00.0', '0012:03:00.0']);
+  clock.advance(8 * MINUTE);
+  expect(await round()).toEqual([]);
+});
+
+test('when the interval is over a round is due, and asks about every path again', async () => {
+  await round();
+  const stop = new AbortController();
+  let isDue = false;
+  const due = hardware.verificationDue(stop.signal).then(() => (isDue = true));
+  for (let minute = 0; minute < 8; minute++) await pass(MINUTE);
+  expect(isDue).toBe(false);
+  for (let minute = 8; minute < 12; minute++) await pass(MINUTE);
+  await due;
+  expect(await round()).toHaveLength(4);
+});
+
+test('a policy with a shorter interval is followed at once', async () => {
+  await round();
+  clock.advance(MINUTE);
+  expect(await round({ level: 'Probe', intervalMs: 10_000 })).toHaveLength(4);
+});
+
+test('a path that is refused is asked about in every round until it is well', async () => {
+  applyChange(host, ['refuse', NIC, 'register', 'EOPNOTSUPP']);
+  await round();
+  expect(await round()).toEqual([NIC]);
+  applyChange(host, ['allow', NIC]);
+  expect(await round()).toEqual([NIC]);
+  expect(await round()).toEqual([]);
+});
+
+test('a verification asks about the NICs it names and no others', async () => {
+  await round({ level: 'Registration', intervalMs: 600_000 });
+  asked = [];
+  applyChange(host, ['refuse', NIC, 'register', 'EOPNOTSUPP']);
+  const paths = await hardware.verify([NIC], 'Registration');
+  expect(asked).toEqual([NIC]);
+  expect(paths.find(({ id }) => id === NIC)?.reason).toBe('RegistrationFailed');
+});
+
+test('of several resources the strictest level and the shortest interval count for the node', () => {
+  const verification = { level: 'Registration', interval: '1h' };
+  expect(strictest([resource(), resource({ verification })])).toEqual({ level: 'Registration', intervalMs: 600_000 });
+  expect(strictest([])).toEqual({ level: 'None', intervalMs: 3_600_000 });
+});
+
+/** Time passes, and whoever sleeps wakes and may sleep again. */
+async function pass(milliseconds: number): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  clock.advance(milliseconds);
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+}
