@@ -4,11 +4,20 @@ export type { Answer, Clock, Device, Dmabuf, Files, Host, Pointer, Uevent } from
 export { leave } from './host/leave.ts';
 export { openLinuxHost } from './host/linux.ts';
 export type { LinuxHostOptions } from './host/linux.ts';
+export { DataDirect } from './binding/data-direct.ts';
+export type { BindingFollowOptions, OpenNic, OpenPd } from './binding/data-direct.ts';
+export { DataDirectError } from './binding/errors.ts';
+export type { DataDirectErrorCode } from './binding/errors.ts';
+export { Unbound } from './binding/vuid.ts';
+export type { BindingEvent } from './binding/vuid.ts';
 export { follow } from './path/follow.ts';
 export type { FollowOptions, Trigger } from './path/follow.ts';
 export { Observer } from './path/observe.ts';
 export type { RoundOptions } from './path/observe.ts';
 export type { DmaFunction, Evidence, GpuFunction, NicFunction, Path, VerificationLevel } from './path/path.ts';
+export type { MemoryRegion } from './verbs/memory-region.ts';
+export { RegistrationError } from './verbs/registration.ts';
+export type { Access, Registration, RegistrationErrorCode } from './verbs/registration.ts';
 
 export { applyChange, CHANGES, partsOf } from './virtual/changes.ts';
 export type { Change, ChangeKind, Part } from './virtual/changes.ts';
