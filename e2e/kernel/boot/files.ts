@@ -52,13 +52,15 @@ export async function prepareFiles(directory: string, toolchain: Toolchain, seri
 }
 
 /**
- * The agent and driver-core as one bundle: on the emulated CPU it starts in 2 s, the same out of TypeScript files in 15 s
- * (measured). Bundling takes 0.2 s here.
+ * Agent and command line tool, each with driver-core in one bundle: on the emulated CPU it starts in 2 s, the same out of
+ * TypeScript files in 15 s (measured). Bundling takes 0.2 s here.
  */
 async function makeApp(directory: string): Promise<string> {
   const app = join(directory, 'app');
-  await bundle({ entries: { agent: 'e2e/kernel/guest/agent.ts' }, directory: app, architectures: ['amd64'] });
+  const entries = { agent: 'e2e/kernel/guest/agent.ts', 'data-direct': 'driver-core/src/cli.ts' };
+  await bundle({ entries, directory: app, architectures: ['amd64'] });
   await copyFile(new URL('../guest/start.sh', import.meta.url), join(app, 'start.sh'));
+  await writeFile(join(app, 'data-direct'), '#!/bin/sh\nexec node /app/data-direct.mjs "$@"\n', { mode: 0o755 });
   return app;
 }
 

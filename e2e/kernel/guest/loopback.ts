@@ -33,7 +33,7 @@ export class Loopback {
   readonly #dmabuf: number;
 
   static async open(rdmaDevice: string, length: number): Promise<Loopback> {
-    const dmabuf = createDmabuf(await loadNative(), '/dev', length);
+    const dmabuf = createDmabuf(loadNative(), '/dev', length);
     if (refused(dmabuf)) throw new Error(`${dmabuf.what}: ${dmabuf.code}`);
     return new Loopback(rdmaDevice, length, dmabuf.fd);
   }

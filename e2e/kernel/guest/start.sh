@@ -1,6 +1,6 @@
 # The first process of the guest after init.sh: copies the kernel's log to the host and runs the agent. When the agent
 # ends, so does the machine.
-export PATH=/bin
+export PATH=/bin:/app
 cd /
 
 port() {
