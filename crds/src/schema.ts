@@ -2,7 +2,7 @@
 // Run time code of the node agent imports the types only; zod itself stays out of it.
 import { z } from 'zod';
 
-import { PATH_REASONS } from './reasons.ts';
+import { CONTAINER_REASONS, PATH_REASONS } from './reasons.ts';
 
 /** `domain:bus:device.function` as sysfs prints it. */
 const pciAddress = z
@@ -23,9 +23,9 @@ function rule(expression: string, message: string) {
   return { 'x-kubernetes-validations': [{ rule: expression, message }] };
 }
 
-/** A list whose entries server-side apply tells apart by `key`. */
-function mapBy(key: string) {
-  return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [key] };
+/** A list whose entries server-side apply tells apart by these keys together. */
+function mapBy(...keys: string[]) {
+  return { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': keys };
 }
 
 // As metav1.LabelSelector, bounded. A bad one would otherwise come to light only when the operator selects nodes by it.
@@ -309,6 +309,17 @@ export const nodePathSchema = z.object({
   since: time.describe('when reason last changed'),
 });
 
+const containerFindingSchema = z.object({
+  namespace: z.string().min(1).max(63).describe('of the pod'),
+  pod: z.string().min(1).max(253).describe('name of the pod'),
+  container: z.string().min(1).max(63).describe('name of the container'),
+  reason: z
+    .enum(Object.keys(CONTAINER_REASONS) as [keyof typeof CONTAINER_REASONS])
+    .describe('one word; docs/troubleshooting.md has a section on each'),
+  message: z.string().max(1024).describe('the reason in a sentence, with variables and their values'),
+  since: time.describe('when it was first found'),
+});
+
 export const dataDirectNodeStatusSchema = z.object({
   observedGeneration: generation.optional().describe('the generation of spec which this status follows'),
   pathCounts: z
@@ -337,6 +348,14 @@ export const dataDirectNodeStatusSchema = z.object({
     .optional()
     .describe('what the kubelet was told')
     .meta(mapBy('name')),
+  containers: z
+    .array(containerFindingSchema)
+    .max(128)
+    .optional()
+    .describe(
+      'containers whose environment does not fit the paths they hold; the first 128 by namespace, pod and container',
+    )
+    .meta(mapBy('namespace', 'pod', 'container', 'reason')),
   kernel: z.string().max(128).optional().describe('the node’s kernel release'),
   agentVersion: z.string().max(64).optional().describe('of the agent that wrote this'),
   conditions: conditions(

@@ -16,6 +16,7 @@ export type NodeResource = z.output<typeof schema.nodeResourceSchema>;
 export type DataDirectNodeSpec = z.output<typeof schema.dataDirectNodeSpecSchema>;
 export type NodePath = z.output<typeof schema.nodePathSchema>;
 export type DataDirectNodeStatus = z.output<typeof schema.dataDirectNodeStatusSchema>;
+export type ContainerStatus = NonNullable<DataDirectNodeStatus['containers']>[number];
 export type Condition = NonNullable<DataDirectNodeStatus['conditions']>[number];
 
 export interface ObjectMeta {

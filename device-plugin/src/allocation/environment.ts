@@ -30,11 +30,16 @@ export function dataDirect({ resource, paths, gpus }: Holding, node: readonly Pa
     return resource.whenGpuUnknown === 'On'
       ? on('the GPUs are not known, and the policy says On for that case')
       : off('the container holds some of the node’s paths, and its GPUs are not known');
-  const beside = new Set(paths.flatMap((path) => path.gpus.map((gpu) => gpu.address)));
-  const elsewhere = gpus.find((gpu) => !beside.has(gpu));
+  const elsewhere = gpuElsewhere(paths, gpus);
   return elsewhere === undefined
     ? on('every GPU is beside the DMA function of a path')
     : off(`GPU ${elsewhere} is not beside the DMA function of any path`);
+}
+
+/** The first of these GPUs that is beside the DMA function of none of the paths. */
+export function gpuElsewhere(paths: readonly Path[], gpus: readonly string[]): string | undefined {
+  const beside = new Set(paths.flatMap((path) => path.gpus.map((gpu) => gpu.address)));
+  return gpus.find((gpu) => !beside.has(gpu));
 }
 
 /**
