@@ -64,6 +64,11 @@ test.each([
   expect(() => read(document)).toThrow(more);
 });
 
+test('without an API server nobody can say whose token may read the metrics', () => {
+  const document = { specFile: '/etc/data-direct/spec.json', http: { metricsAccess: 'TokenReview' } };
+  expect(() => read(document)).toThrow('http.metricsAccess must be Open with specFile');
+});
+
 test('a missing file is named', () => {
   expect(() => readConfig(join(directory, 'none.json'), pod)).toThrow(join(directory, 'none.json'));
 });

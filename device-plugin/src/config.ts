@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import type { Schema } from '@data-direct/crds';
-import { COMMON_FIELDS, type CommonConfig, readConfiguration, readVariables } from '@data-direct/process';
+import { COMMON_FIELDS, type CommonConfig, ProcessError, readConfiguration, readVariables } from '@data-direct/process';
 
 export interface Config extends CommonConfig {
   /** `device-plugins/` and `pod-resources/` are below it. */
@@ -71,6 +71,12 @@ const schema: Schema = {
 /** `file` undefined: the defaults. */
 export function readConfig(file: string | undefined, environment: NodeJS.ProcessEnv): Config {
   const config = readConfiguration(schema, file) as Config;
+  if (config.specFile !== undefined && config.http.metricsAccess === 'TokenReview')
+    throw new ProcessError(
+      'CONFIG_INVALID',
+      `${file}: http.metricsAccess must be Open with specFile, for no API server is asked then`,
+      { file },
+    );
   return config.specFile === undefined ? { ...config, cluster: clusterOf(environment) } : config;
 }
 

@@ -1,7 +1,7 @@
 // The node agent's process: configuration, doors, agent, and how it ends. What it does in between is agent.ts's.
 import { leave } from '@data-direct/driver-core';
 import { connect, inCluster } from '@data-direct/kube';
-import { createLog, errorFields, type Log, readCommandLine, servePages, verdict } from '@data-direct/process';
+import { createLog, errorFields, type Log, readCommandLine, servePages } from '@data-direct/process';
 import { join } from 'node:path';
 
 import { Checkpoint } from './checkpoint.ts';
@@ -10,6 +10,7 @@ import { createAgent } from './create-agent.ts';
 import { openMachine } from './machine.ts';
 import { Metrics } from './metrics.ts';
 import { ClusterNodeObject, type NodeObject, type OnTrouble } from './node-object.ts';
+import { agentPages } from './pages.ts';
 import { SpecFile } from './spec-file.ts';
 import { troubleTeller } from './troubles.ts';
 import { AGENT_VERSION } from './version.ts';
@@ -34,15 +35,7 @@ async function main(log: Log): Promise<void> {
   const server = await servePages({
     ...http,
     onError: (error) => log.warn(errorFields(error), 'the certificate was not renewed; the one before it goes on'),
-    pages: {
-      '/healthz': () => verdict(agent.illness()),
-      '/readyz': () => verdict(agent.unready()),
-      '/metrics': async () => ({
-        status: 200,
-        body: await metrics.registry.metrics(),
-        type: metrics.registry.contentType,
-      }),
-    },
+    pages: agentPages(agent, metrics.registry, http),
   });
   await agent.run(stop);
   server.close();

@@ -150,6 +150,7 @@ describe('the agent', () => {
       '/var/lib/kubelet/device-plugins ← /var/lib/kubelet/device-plugins',
       '/var/lib/kubelet/pod-resources ← /var/lib/kubelet/pod-resources ro',
       '/var/lib/data-direct ← /var/lib/data-direct',
+      '/var/run/cdi ← /var/run/cdi',
       '/host/sys ← /sys ro',
       '/host/dev ← /dev ro',
       '/host/proc/1/net ← /proc/1/net ro',
@@ -161,6 +162,7 @@ describe('the agent', () => {
       '/var/lib/kubelet/device-plugins ← /var/lib/kubelet/device-plugins',
       '/var/lib/kubelet/pod-resources ← /var/lib/kubelet/pod-resources ro',
       '/var/lib/data-direct ← /var/lib/data-direct',
+      '/var/run/cdi ← /var/run/cdi',
       '/var/lib/data-direct-virtual ← /var/lib/data-direct-virtual',
     ]);
     expect(onlyContainer(agentPod(onVirtualTray)).securityContext).toEqual({
@@ -170,6 +172,29 @@ describe('the agent', () => {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'], add: ['MKNOD'] },
       seccompProfile: { type: 'RuntimeDefault' },
+    });
+  });
+
+  test('with the minimal profile has no capability at all, and sees of its node what it always sees', async () => {
+    const pod = agentPod(await render({ agent: { profile: 'minimal' } }));
+    expect(hostMounts(pod)).toEqual(hostMounts(agentPod(onHardware)));
+    expect(onlyContainer(pod).securityContext).toEqual({
+      runAsUser: 0,
+      runAsGroup: 0,
+      readOnlyRootFilesystem: true,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+  });
+
+  test('is fenced in by an admission policy for its own account', () => {
+    const policy = onHardware.the('ValidatingAdmissionPolicy', '-agent');
+    expect(policy.spec).toMatchObject({
+      failurePolicy: 'Fail',
+      matchConditions: [
+        { expression: "request.userInfo.username == 'system:serviceaccount:data-direct:data-direct-agent'" },
+      ],
     });
   });
 
@@ -362,6 +387,38 @@ describe('values', () => {
     expect(pods.map(onlyContainer).map(({ image: used, imagePullPolicy }) => [used, imagePullPolicy])).toEqual(
       Array.from({ length: 3 }, () => ['registry.example.com/dd:test', 'Never']),
     );
+  });
+
+  test('metrics over TLS and for known readers only: certificate, probes, configuration and rights fit', async () => {
+    const rendered = await render({
+      metrics: { access: 'TokenReview', tlsSecret: 'certificate', podMonitor: { enabled: true } },
+    });
+    for (const [workload, room] of [
+      [rendered.the('DaemonSet', '-agent'), 'device-plugin'],
+      [rendered.the('Deployment', '-operator'), 'operator'],
+    ] as const) {
+      const container = onlyContainer(podOf(workload));
+      expect(container.livenessProbe?.httpGet?.scheme).toBe('HTTPS');
+      expect(container.volumeMounts).toContainEqual({ name: 'tls', mountPath: '/etc/data-direct-tls', readOnly: true });
+      expect(podOf(workload).volumes).toContainEqual({ name: 'tls', secret: { secretName: 'certificate' } });
+      const component = room === 'operator' ? 'operator' : 'agent';
+      const environment = { NODE_NAME: 'n', POD_NAMESPACE: 'n', POD_NAME: 'n' };
+      expect(await read(room, await configFile(rendered, component), environment)).toMatchObject({
+        http: {
+          metricsAccess: 'TokenReview',
+          tls: { certificate: '/etc/data-direct-tls/tls.crt', key: '/etc/data-direct-tls/tls.key' },
+        },
+      });
+      const { rules } = rendered.the('ClusterRole', `-${component}`);
+      expect(rules).toContainEqual({
+        apiGroups: ['authentication.k8s.io'],
+        resources: ['tokenreviews'],
+        verbs: ['create'],
+      });
+    }
+    expect(rendered.the('PodMonitor', 'data-direct')).toMatchObject({
+      spec: { podMetricsEndpoints: [{ scheme: 'https' }] },
+    });
   });
 
   test('a PodMonitor is there only when asked for', async () => {

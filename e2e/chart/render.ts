@@ -10,6 +10,7 @@ import type {
   V1Deployment,
   V1Job,
   V1Role,
+  V1ValidatingAdmissionPolicy,
 } from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
 
@@ -34,6 +35,7 @@ interface Kinds {
   Job: V1Job;
   PodMonitor: KubernetesObject;
   Role: V1Role;
+  ValidatingAdmissionPolicy: V1ValidatingAdmissionPolicy;
 }
 
 export type Values = Readonly<Record<string, unknown>>;

@@ -39,3 +39,5 @@ export type { LeaderElectorOptions } from './leader-elector.ts';
 export { LeaderElector } from './leader-elector.ts';
 export type { EventRecorderOptions, Happening, KubeEvent, Regarding } from './event-recorder.ts';
 export { EventRecorder, events } from './event-recorder.ts';
+export type { AccessOptions } from './access.ts';
+export { accessReview } from './access.ts';

@@ -1,12 +1,21 @@
 // The operator as a process: one of several replicas leads and runs the controller; all of them answer probes.
 import { randomUUID } from 'node:crypto';
 
-import { type Clock, EventRecorder, type KubeApi, type KubeError, LeaderElector, systemClock } from '@data-direct/kube';
-import { errorFields, type Log, type Page, servePages } from '@data-direct/process';
+import {
+  accessReview,
+  type Clock,
+  EventRecorder,
+  type KubeApi,
+  type KubeError,
+  LeaderElector,
+  systemClock,
+} from '@data-direct/kube';
+import { errorFields, type Log, guarded, type Page, servePages } from '@data-direct/process';
 
 import type { Config } from './config.ts';
 import { Controller } from './controller.ts';
 import { createMetrics } from './metrics.ts';
+import { FIELD_MANAGER } from './objects.ts';
 
 export interface OperatorOptions {
   readonly api: KubeApi;
@@ -54,13 +63,15 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     now: () => clock.now(),
   });
 
+  const metricsPage = async (): Promise<Page> => ({ status: 200, type: metrics.type, body: await metrics.text() });
+  const mayReadMetrics = accessReview({ api, path: '/metrics', fieldManager: FIELD_MANAGER, clock });
   const http = await servePages({
     ...config.http,
     onError,
     pages: {
       '/healthz': () => ({ status: 200, body: 'ok' }),
       '/readyz': ready,
-      '/metrics': async () => ({ status: 200, type: metrics.type, body: await metrics.text() }),
+      '/metrics': config.http.metricsAccess === 'Open' ? metricsPage : guarded(metricsPage, mayReadMetrics),
     },
   });
   elector.start();

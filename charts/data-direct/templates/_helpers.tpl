@@ -64,7 +64,10 @@ priorityClassName: {{ . }}
 {{- end }}
 
 {{- define "data-direct.agentConfig" -}}
-{{- $config := dict "logLevel" .Values.logLevel "rescanSeconds" .Values.agent.rescanSeconds }}
+{{- $config := dict "logLevel" .Values.logLevel "rescanSeconds" .Values.agent.rescanSeconds "http" (include "data-direct.http" . | fromJson) }}
+{{- with .Values.agent.cdiDir }}
+{{- $_ := set $config "cdiDir" . }}
+{{- end }}
 {{- if .Values.virtualHost.fixture }}
 {{- $_ := set $config "virtualHost" (dict "fixture" .Values.virtualHost.fixture) }}
 {{- else }}
@@ -75,7 +78,65 @@ priorityClassName: {{ . }}
 
 {{- define "data-direct.operatorConfig" -}}
 {{- $name := dict "name" (printf "%s-operator" (include "data-direct.fullname" .)) }}
-{{- dict "logLevel" .Values.logLevel "lease" $name "deployment" $name | toPrettyJson }}
+{{- dict "logLevel" .Values.logLevel "lease" $name "deployment" $name "http" (include "data-direct.http" . | fromJson) | toPrettyJson }}
+{{- end }}
+
+{{- /* How pages are served; the certificate is where data-direct.tlsMount puts it. */ -}}
+{{- define "data-direct.http" -}}
+{{- $http := dict "metricsAccess" .Values.metrics.access }}
+{{- if .Values.metrics.tlsSecret }}
+{{- $_ := set $http "tls" (dict "certificate" "/etc/data-direct-tls/tls.crt" "key" "/etc/data-direct-tls/tls.key") }}
+{{- end }}
+{{- toJson $http }}
+{{- end }}
+
+{{- define "data-direct.tlsMount" -}}
+{{- if .Values.metrics.tlsSecret }}
+- name: tls
+  mountPath: /etc/data-direct-tls
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "data-direct.tlsVolume" -}}
+{{- if .Values.metrics.tlsSecret }}
+- name: tls
+  secret:
+    secretName: {{ .Values.metrics.tlsSecret }}
+{{- end }}
+{{- end }}
+
+{{- /* The kubelet does not check the certificate. */ -}}
+{{- define "data-direct.probes" -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (ne .Values.metrics.tlsSecret "") -}}
+livenessProbe:
+  httpGet:
+    path: /healthz
+    port: http
+    scheme: {{ $scheme }}
+  periodSeconds: 15
+  timeoutSeconds: 5
+  failureThreshold: 4
+readinessProbe:
+  httpGet:
+    path: /readyz
+    port: http
+    scheme: {{ $scheme }}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end }}
+
+{{- /* Whether who asks for /metrics may have them is the API server's to say. */ -}}
+{{- define "data-direct.metricsReviewer" -}}
+{{- if eq .Values.metrics.access "TokenReview" }}
+  # Whose token it is that came with a request for /metrics, and whether that one may.
+  - apiGroups: [authentication.k8s.io]
+    resources: [tokenreviews]
+    verbs: [create]
+  - apiGroups: [authorization.k8s.io]
+    resources: [subjectaccessreviews]
+    verbs: [create]
+{{- end }}
 {{- end }}
 
 {{- /* The operator's container, and that of the Job which runs its program at the end. */ -}}

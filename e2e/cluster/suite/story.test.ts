@@ -5,6 +5,7 @@ import { up } from '../cluster.ts';
 import { buildImage, installRelease, removeNodeState } from '../release.ts';
 import { allocating } from './allocating.ts';
 import { failing } from './failing.ts';
+import { fencing } from './fencing.ts';
 import { installing } from './installing.ts';
 import { measuring } from './measuring.ts';
 import { printFigures } from './figures.ts';
@@ -33,6 +34,7 @@ afterAll(async () => {
 
 installing(theWorld);
 refusing(theWorld);
+fencing(theWorld);
 allocating(theWorld);
 failing(theWorld);
 measuring(theWorld);
