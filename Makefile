@@ -25,7 +25,7 @@ demo: install ## the main job on a virtual tray: pair, advertise, allocate, brea
 	$(TS) e2e/demo/demo.ts --fixture "$(FIXTURE)"
 
 .PHONY: test
-test: check test-unit e2e-cluster ## everything: checks, unit tests, real Kubernetes
+test: check test-unit e2e-oracle e2e-kernel e2e-cluster ## everything: checks, unit tests, rdma_topo, real kernels, real Kubernetes
 	@echo "all suites passed"
 
 .PHONY: check
@@ -61,6 +61,14 @@ bundle: install ## agent, operator and CLI as single files under build/bundle
 .PHONY: image
 image: install ## the OCI image for linux/amd64 and linux/arm64 under build/image, sizes printed
 	$(TS) scripts/image/build.ts
+
+.PHONY: e2e-oracle
+e2e-oracle: install ## driver-core against rdma_topo and the kernel's headers (fetched from Debian, cached)
+	vitest run --config e2e/oracle/vitest.config.ts
+
+.PHONY: e2e-kernel
+e2e-kernel: install ## driver-core on real kernels in QEMU, 6.12 and 7.3 (fetched from Debian, cached)
+	vitest run --config e2e/kernel/vitest.config.ts
 
 .PHONY: cluster
 cluster: install ## a real one-node Kubernetes with our Helm release in it, left running
