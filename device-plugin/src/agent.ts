@@ -2,19 +2,22 @@
 // Events (uevents, a rescan, a new spec) only ask for another round.
 import { errorFields, type Log } from '@data-direct/process';
 
+import { cdiSpec } from './allocation/cdi.ts';
 import { Bell } from './bell.ts';
+import { CdiDirectory } from './cdi-directory.ts';
 import { orAborted } from './delay.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
 import { type Hardware, strictest } from './hardware.ts';
 import { kubeletEvents } from './kubelet-events.ts';
 import { Kubelet } from './kubelet/kubelet.ts';
-import type { PodResources } from './kubelet/pod-resources.ts';
+import { heldPaths, type PodResources } from './kubelet/pod-resources.ts';
 import type { Metrics } from './metrics.ts';
 import { NicMemory } from './nic-memory.ts';
 import type { FollowedSpec, NodeObject } from './node-object.ts';
 import { assign } from './pool.ts';
 import { repeat } from './repeat.ts';
 import type { Reporter, Result } from './reporter.ts';
+import { troubleTeller } from './troubles.ts';
 
 export interface AgentOptions {
   readonly hardware: Hardware;
@@ -26,6 +29,7 @@ export interface AgentOptions {
   readonly pluginDirectory: string;
   /** The node's /dev, or a virtual host's. */
   readonly deviceDir: string;
+  readonly cdiDir: string | undefined;
   readonly rescanSeconds: number;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -38,6 +42,7 @@ const REGISTRATION_MS = 1000;
 export class Agent {
   readonly #options: AgentOptions;
   readonly #kubelet: Kubelet;
+  readonly #cdi: CdiDirectory | undefined;
   readonly #nics = new NicMemory();
   readonly #roundBell = new Bell();
   readonly #reportBell = new Bell();
@@ -47,12 +52,14 @@ export class Agent {
   constructor(options: AgentOptions) {
     const { pluginDirectory: directory, deviceDir, podResources, gpuNames, hardware, node, log, metrics } = options;
     this.#options = options;
+    this.#cdi = cdiDirectory(options);
     this.#kubelet = new Kubelet({
       directory,
       deviceDir,
       podResources,
       gpuNames,
       verify: (nics, level) => hardware.verify(nics, level),
+      hasCdiDevice: (name) => this.#cdi?.has(name) ?? false,
       events: kubeletEvents(log, metrics, {
         reportAgain: this.#reportBell.ring,
         roundAgain: this.#roundBell.ring,
@@ -93,7 +100,7 @@ export class Agent {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { hardware, node, metrics } = this.#options;
+    const { hardware, node, deviceDir, metrics } = this.#options;
     await this.#roundBell.answer(signal);
     const began = performance.now();
     const { spec, generation } = node.spec() ?? NOTHING_ASKED;
@@ -101,6 +108,7 @@ export class Agent {
     if (signal.aborted) return;
     this.#nics.learn(node.status()?.paths ?? []);
     const assignment = assign(spec, paths, (path) => this.#nics.recall(path));
+    await this.#cdi?.publish(assignment.pools.map((pool) => cdiSpec(pool, deviceDir)));
     await this.#kubelet.advertise(assignment);
     this.#last = { assignment, generation };
     this.#lastEnded = performance.now();
@@ -136,6 +144,16 @@ export class Agent {
     const missing = wanted.filter((name) => !this.#kubelet.isRegistered(name));
     return missing.length > 0 ? `the kubelet does not follow ${missing.join(', ')}` : undefined;
   }
+}
+
+function cdiDirectory({ cdiDir, podResources, log, metrics }: AgentOptions): CdiDirectory | undefined {
+  if (cdiDir === undefined) return undefined;
+  const tell = troubleTeller(log, metrics, () => performance.now());
+  return new CdiDirectory({
+    directory: cdiDir,
+    held: () => heldPaths(podResources),
+    onTrouble: (error) => tell('cdi', error),
+  });
 }
 
 /** While no spec is known: paths are observed and nothing is advertised. */

@@ -11,6 +11,8 @@ export interface Config extends CommonConfig {
   readonly stateDir: string;
   /** Where the node's own trees are seen from inside the container. */
   readonly hostRoots: { readonly sysfs: string; readonly proc: string; readonly dev: string };
+  /** Where CDI files of the paths are written; absent: nowhere, and containers are given device nodes alone. */
+  readonly cdiDir?: string;
   readonly rescanSeconds: number;
   /** DataDirectNode.spec from a file, for a site without the operator. No API server is contacted then. */
   readonly specFile?: string;
@@ -54,6 +56,7 @@ const schema: Schema = {
       },
     },
     ...COMMON_FIELDS,
+    cdiDir: absolutePath,
     rescanSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 30 },
     specFile: absolutePath,
     virtualHost: {

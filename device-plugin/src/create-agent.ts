@@ -19,6 +19,7 @@ export interface Doors {
   readonly kubeletDir: string;
   /** The node's /dev, or where a virtual host keeps its nodes. */
   readonly deviceDir: string;
+  readonly cdiDir?: string | undefined;
   readonly rescanSeconds: number;
   readonly log: Log;
   readonly metrics?: Metrics;
@@ -29,7 +30,7 @@ const DEBOUNCE_MS = 50;
 const PORT_POLL_MS = 5000;
 
 export function createAgent(doors: Doors): Agent {
-  const { host, node, kubeletDir, deviceDir, rescanSeconds, log, metrics = new Metrics(AGENT_VERSION) } = doors;
+  const { host, node, kubeletDir, deviceDir, cdiDir, rescanSeconds, log, metrics = new Metrics(AGENT_VERSION) } = doors;
   const { plugins, podResources } = kubeletPaths(kubeletDir);
   const { kernelRelease, clock } = host;
   const asked = new PodResources(podResources);
@@ -45,6 +46,7 @@ export function createAgent(doors: Doors): Agent {
     }),
     node,
     podResources: asked,
+    cdiDir,
     gpuNames: new GpuNames(),
     pluginDirectory: plugins,
     deviceDir,

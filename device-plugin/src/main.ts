@@ -25,13 +25,13 @@ async function main(log: Log): Promise<void> {
   log.info({ version: AGENT_VERSION, config }, 'starting');
   const stop = stopSignal(log);
   const metrics = new Metrics(AGENT_VERSION);
-  const { kubeletDir, rescanSeconds, http } = config;
+  const { kubeletDir, cdiDir, rescanSeconds, http } = config;
   const machine = await openMachine(config);
   const node = nodeObject(
     config,
     troubleTeller(log, metrics, () => performance.now()),
   );
-  const agent = createAgent({ ...machine, node, kubeletDir, rescanSeconds, log, metrics });
+  const agent = createAgent({ ...machine, node, kubeletDir, cdiDir, rescanSeconds, log, metrics });
   const server = await servePages({
     ...http,
     onError: (error) => log.warn(errorFields(error), 'the certificate was not renewed; the one before it goes on'),

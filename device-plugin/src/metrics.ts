@@ -46,7 +46,7 @@ export class Metrics {
   });
   readonly #troubles = new Counter({
     name: 'data_direct_troubles_total',
-    help: 'Failures that are lived with or tried again, by part: round, checkpoint, spec, api, pod-resources',
+    help: 'Failures that are lived with or tried again, by part: round, checkpoint, spec, api, cdi, pod-resources',
     labelNames: ['part'] as const,
     registers: this.#registers,
   });
@@ -85,7 +85,7 @@ export class Metrics {
     this.#allocations.observe({ resource, result }, seconds);
   }
 
-  trouble(part: 'round' | 'checkpoint' | 'spec' | 'api' | 'pod-resources'): void {
+  trouble(part: 'round' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'pod-resources'): void {
     this.#troubles.inc({ part });
   }
 }

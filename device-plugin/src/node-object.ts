@@ -51,7 +51,7 @@ export interface NodeObject {
 }
 
 /** Told of what goes wrong outside of a round. What can be tried again will be. */
-export type OnTrouble = (part: 'checkpoint' | 'spec' | 'api', error: unknown) => void;
+export type OnTrouble = (part: 'checkpoint' | 'spec' | 'api' | 'cdi', error: unknown) => void;
 
 type NodeKubeObject = KubeObject & DataDirectNode;
 

@@ -11,7 +11,7 @@ function poolWith(fields: object, paths = tray()): Pool {
   return pool;
 }
 
-const context = { node: tray(), deviceDir: '/dev' };
+const context = { node: tray(), deviceDir: '/dev', hasCdiDevice: () => false };
 const ids = tray().map(({ id }) => id);
 
 test('a policy adds rdma_cm once and the umad nodes of each path', () => {

@@ -5,6 +5,7 @@ import type { Path } from '@data-direct/driver-core';
 import { AgentError } from '../errors.ts';
 import type { ContainerAllocation } from '../kubelet/protocol.ts';
 import type { Device, Pool } from '../pool.ts';
+import { cdiName } from './cdi.ts';
 import { deviceSpecs } from './device-specs.ts';
 import { environment } from './environment.ts';
 
@@ -13,13 +14,15 @@ export interface AllocationContext {
   readonly node: readonly Path[];
   /** The node's /dev, or a virtual host's. */
   readonly deviceDir: string;
+  /** Whether container runtimes find a CDI device of this name. */
+  readonly hasCdiDevice: (name: string) => boolean;
 }
 
 /** Throws DEVICE_UNKNOWN, DEVICE_REPEATED or DEVICE_UNHEALTHY, each naming the id. */
 export function allocate(
   pool: Pool,
   ids: readonly string[],
-  { node, deviceDir }: AllocationContext,
+  { node, deviceDir, hasCdiDevice }: AllocationContext,
 ): ContainerAllocation {
   const { resource } = pool;
   const asked = new Set(ids.map((id, index) => deviceFor(pool, id, ids.indexOf(id) < index)));
@@ -29,6 +32,7 @@ export function allocate(
     // The GPUs are not known here: the kubelet does not say which pod it allocates for.
     envs: environment({ resource, paths, gpus: undefined }, node),
     devices: deviceSpecs(resource, paths, deviceDir),
+    cdiDevices: paths.map(({ id }) => cdiName(extendedResource(resource.name), id)).filter(hasCdiDevice),
   };
 }
 

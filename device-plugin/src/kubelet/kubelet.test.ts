@@ -34,6 +34,7 @@ function pluginOf(at: VirtualKubelet, events: Partial<KubeletEvents> = {}): Kube
     podResources: new PodResources(join(at.directory, 'pod-resources/kubelet.sock')),
     gpuNames: new GpuNames(),
     verify: (...asked) => verify(...asked),
+    hasCdiDevice: (name) => name.endsWith('=0001:03:00.0'),
     events: { registered: () => {}, lost: () => {}, allocated: () => {}, verified: () => {}, ...events },
   });
 }
@@ -197,6 +198,7 @@ test('a container gets the device nodes and the environment of its paths', async
     { containerPath: '/dev/infiniband/uverbs0', hostPath: '/dev/infiniband/uverbs0', permissions: 'rw' },
     { containerPath: '/dev/infiniband/uverbs1', hostPath: '/dev/infiniband/uverbs1', permissions: 'rw' },
   ]);
+  expect(allocation.cdiDevices).toEqual(['datadirect.dev/path=0001:03:00.0']);
   expect(allocation.envs).toMatchObject({ NCCL_IB_DATA_DIRECT: '0', NCCL_IB_HCA: '=mlx5_0,mlx5_1' });
 });
 

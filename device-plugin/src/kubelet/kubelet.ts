@@ -38,6 +38,7 @@ export interface KubeletOptions {
   readonly podResources: PodResources;
   readonly gpuNames: GpuNames;
   readonly verify: Verify;
+  readonly hasCdiDevice: AllocationContext['hasCdiDevice'];
   readonly events: KubeletEvents;
 }
 
@@ -176,12 +177,12 @@ export class Kubelet {
   }
 
   #allocate(pool: Pool, ids: readonly string[]): ContainerAllocation {
-    const { events, deviceDir } = this.#options;
+    const { events, deviceDir, hasCdiDevice } = this.#options;
     const began = performance.now();
     let failure: unknown;
     let answer: ContainerAllocation | undefined;
     try {
-      answer = allocate(pool, ids, { node: this.#node, deviceDir });
+      answer = allocate(pool, ids, { node: this.#node, deviceDir, hasCdiDevice });
       return answer;
     } catch (error) {
       failure = error;

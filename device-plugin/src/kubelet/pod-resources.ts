@@ -1,5 +1,6 @@
 // Asks the kubelet which devices containers hold (pod resources API v1).
 import { AgentError } from '../errors.ts';
+import { pathIdOf } from '../pool.ts';
 import { callOnce } from './call.ts';
 import { type ContainerDevices, podResourcesLister } from './protocol.ts';
 
@@ -28,5 +29,17 @@ export class PodResources {
         error,
       );
     }
+  }
+}
+
+/** Paths that containers hold, by extended resource; undefined where the kubelet could not be asked. */
+export async function heldPaths(podResources: PodResources): Promise<Map<string, Set<string>> | undefined> {
+  try {
+    const byResource = Map.groupBy(await podResources.list(), ({ resource }) => resource);
+    return new Map(
+      [...byResource].map(([resource, held]) => [resource, new Set(held.flatMap(({ ids }) => ids.map(pathIdOf)))]),
+    );
+  } catch {
+    return undefined; // the reporter asks the same and tells of it
   }
 }

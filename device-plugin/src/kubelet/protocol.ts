@@ -44,6 +44,8 @@ export interface DeviceSpec {
 export interface ContainerAllocation {
   readonly envs: Readonly<Record<string, string>>;
   readonly devices: readonly DeviceSpec[];
+  /** Fully qualified names, such as datadirect.dev/path=0000:03:00.0. */
+  readonly cdiDevices: readonly string[];
 }
 
 export interface ContainerDevices {
@@ -169,18 +171,22 @@ const allocateResponse: Codec<readonly ContainerAllocation[]> = {
   decode: (bytes) =>
     deviceplugin.AllocateResponse.deserializeBinary(bytes)
       .toObject()
-      .containerResponsesList.map(({ envsMap, devicesList }) => ({
+      .containerResponsesList.map(({ envsMap, devicesList, cdiDevicesList }) => ({
         envs: Object.fromEntries(envsMap),
         devices: devicesList,
+        cdiDevices: cdiDevicesList.map(({ name }) => name),
       })),
 };
 
-function allocationMessage({ envs, devices }: ContainerAllocation): deviceplugin.ContainerAllocateResponse {
-  const message = new deviceplugin.ContainerAllocateResponse().setDevicesList(
-    devices.map(({ containerPath, hostPath, permissions }) =>
-      new deviceplugin.DeviceSpec().setContainerPath(containerPath).setHostPath(hostPath).setPermissions(permissions),
-    ),
-  );
+function allocationMessage(allocation: ContainerAllocation): deviceplugin.ContainerAllocateResponse {
+  const { envs, devices, cdiDevices } = allocation;
+  const message = new deviceplugin.ContainerAllocateResponse()
+    .setDevicesList(
+      devices.map(({ containerPath, hostPath, permissions }) =>
+        new deviceplugin.DeviceSpec().setContainerPath(containerPath).setHostPath(hostPath).setPermissions(permissions),
+      ),
+    )
+    .setCdiDevicesList(cdiDevices.map((name) => new deviceplugin.CDIDevice().setName(name)));
   for (const [name, value] of Object.entries(envs)) message.getEnvsMap().set(name, value);
   return message;
 }
