@@ -125,7 +125,7 @@ export class Agent {
 
   /** A round that failed is owed: it is asked for again. */
   readonly #failed = (error: unknown): void => {
-    this.#options.metrics.trouble('round');
+    this.#options.metrics.trouble('round', error);
     this.#options.log.error(errorFields(error), 'a round failed and is tried again');
     this.#roundBell.ring();
   };
@@ -135,6 +135,22 @@ export class Agent {
     const seconds = (performance.now() - this.#lastEnded) / 1000;
     const limit = 3 * this.#options.rescanSeconds + 60;
     return seconds > limit ? `no round has ended for ${Math.round(seconds)} s` : undefined;
+  }
+
+  /** All it knows, for somebody who has to find out what is wrong (SIGUSR2). */
+  state(): object {
+    const { node } = this.#options;
+    return {
+      followed: node.spec(),
+      lastRoundEndedMsAgo: Math.round(performance.now() - this.#lastEnded),
+      resources: this.#last?.assignment.pools.map(({ resource, devices }) => ({
+        name: resource.name,
+        isRegistered: this.#kubelet.isRegistered(resource.name),
+        devices: devices.map(({ id, healthy }) => ({ id, healthy })),
+      })),
+      paths: this.#last?.assignment.paths,
+      status: node.status(),
+    };
   }
 
   /** What it still waits for, or undefined. */

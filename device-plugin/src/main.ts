@@ -32,6 +32,7 @@ async function main(log: Log): Promise<void> {
     troubleTeller(log, metrics, () => performance.now()),
   );
   const agent = createAgent({ ...machine, node, kubeletDir, cdiDir, rescanSeconds, log, metrics });
+  process.on('SIGUSR2', () => log.warn({ state: agent.state() }, 'state, as asked by SIGUSR2'));
   const server = await servePages({
     ...http,
     onError: (error) => log.warn(errorFields(error), 'the certificate was not renewed; the one before it goes on'),

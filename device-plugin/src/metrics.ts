@@ -1,15 +1,34 @@
-// What Prometheus can scrape. Labels are bounded: paths by the node's hardware, resources by its spec, reasons by their table.
+// What Prometheus can scrape; docs/reference/metrics.md says it to people. Labels are bounded: resources by the node's spec, reasons and codes by
+// their tables, and series of single paths by a number: a node with hundreds of VFs is not to fill a database.
+import type { Path, VerificationLevel } from '@data-direct/driver-core';
+import { codeOf } from '@data-direct/process';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 import type { Assignment } from './pool.ts';
+
+/** Paths beyond these are counted and have no series of their own. Those that a resource holds come first. */
+const MOST_SINGLE_PATHS = 128;
+const LEVELS: readonly VerificationLevel[] = ['None', 'Probe', 'Registration'];
 
 export class Metrics {
   readonly registry = new Registry();
   readonly #registers = [this.registry];
 
+  readonly #paths = new Gauge({
+    name: 'data_direct_paths',
+    help: 'Paths of the node, by state and reason',
+    labelNames: ['state', 'reason'] as const,
+    registers: this.#registers,
+  });
+  readonly #verified = new Gauge({
+    name: 'data_direct_paths_verified',
+    help: 'Paths by the verification that they have passed: None, Probe or Registration',
+    labelNames: ['level'] as const,
+    registers: this.#registers,
+  });
   readonly #pathState = new Gauge({
     name: 'data_direct_path_state',
-    help: '1 for the state and reason that a path has now',
+    help: `1 for the state and reason that a path has now; of the first ${MOST_SINGLE_PATHS} paths`,
     labelNames: ['path', 'name', 'reason', 'state'] as const,
     registers: this.#registers,
   });
@@ -27,7 +46,7 @@ export class Metrics {
   });
   readonly #asked = new Counter({
     name: 'data_direct_rounds_asked_total',
-    help: 'Wishes for a round, by cause',
+    help: 'Wishes for a round, by cause: start, uevents, ports, rescan, gap',
     labelNames: ['cause'] as const,
     registers: this.#registers,
   });
@@ -47,7 +66,7 @@ export class Metrics {
   readonly #troubles = new Counter({
     name: 'data_direct_troubles_total',
     help: 'Failures that are lived with or tried again, by part: round, checkpoint, spec, api, cdi, pod-resources',
-    labelNames: ['part'] as const,
+    labelNames: ['part', 'code'] as const,
     registers: this.#registers,
   });
 
@@ -63,14 +82,24 @@ export class Metrics {
   /** What a round found; of paths and devices that are gone nothing stays. */
   round({ paths, pools }: Assignment, seconds: number): void {
     this.#rounds.observe(seconds);
-    this.#pathState.reset();
-    for (const { id, name, reason, state } of paths) this.#pathState.set({ path: id, name, reason, state }, 1);
+    this.#observed(paths, new Set(pools.flatMap((pool) => pool.paths)));
     this.#devices.reset();
     for (const { resource, devices } of pools) {
       const healthy = devices.filter((device) => device.healthy).length;
       this.#devices.set({ resource: resource.name, health: 'healthy' }, healthy);
       this.#devices.set({ resource: resource.name, health: 'unhealthy' }, devices.length - healthy);
     }
+  }
+
+  #observed(paths: readonly Path[], held: ReadonlySet<Path>): void {
+    this.#paths.reset();
+    this.#pathState.reset();
+    for (const { state, reason } of paths) this.#paths.inc({ state, reason });
+    for (const level of LEVELS)
+      this.#verified.set({ level }, paths.filter((path) => path.verified === level).length);
+    const byImportance = paths.toSorted((a, b) => Number(held.has(b)) - Number(held.has(a)));
+    for (const { id, name, reason, state } of byImportance.slice(0, MOST_SINGLE_PATHS))
+      this.#pathState.set({ path: id, name, reason, state }, 1);
   }
 
   roundAsked(cause: string): void {
@@ -85,7 +114,7 @@ export class Metrics {
     this.#allocations.observe({ resource, result }, seconds);
   }
 
-  trouble(part: 'round' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'pod-resources'): void {
-    this.#troubles.inc({ part });
+  trouble(part: 'round' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'pod-resources', error: unknown): void {
+    this.#troubles.inc({ part, code: codeOf(error) ?? 'none' });
   }
 }

@@ -17,6 +17,7 @@ import {
   type KubeObject,
   LeaseHeartbeat,
   Reflector,
+  type Regarding,
   type Resource,
   WorkQueue,
 } from '@data-direct/kube';
@@ -139,12 +140,13 @@ export class ClusterNodeObject implements NodeObject {
     this.#reported = status;
     this.#writer.add(this.#options.node);
     for (const { path, before } of transitions)
-      this.#events.record(object, {
-        type: path.state === 'Ready' ? 'Normal' : 'Warning',
-        reason: path.reason,
-        action: 'Assess',
-        note: `path ${path.name} (${path.id}) was ${before}: ${path.message}`,
-      });
+      for (const regarding of [object, this.#node])
+        this.#events.record(regarding, {
+          type: path.state === 'Ready' ? 'Normal' : 'Warning',
+          reason: path.reason,
+          action: 'Assess',
+          note: `path ${path.name} (${path.id}) was ${before}: ${path.message}`,
+        });
   }
 
   warn(reason: string, action: string, note: string): void {
@@ -156,6 +158,12 @@ export class ClusterNodeObject implements NodeObject {
     this.#beat(undefined);
     await within(timeoutMs, Promise.all([this.#reflector.stop(), this.#writer.stop(), this.#events.stop()]));
     this.#options.api.close();
+  }
+
+  /** For who describes the Node. The kubelet's own events name it instead of its uid, and `kubectl describe node` looks for that. */
+  get #node(): Regarding {
+    const { node } = this.#options;
+    return { apiVersion: 'v1', kind: 'Node', metadata: { name: node, uid: node } };
   }
 
   get #object(): NodeKubeObject | undefined {

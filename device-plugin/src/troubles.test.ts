@@ -24,7 +24,7 @@ test('the same trouble is logged once in a while and counted each time', async (
   now = 11 * 60_000;
   tell('api', new Error('refused'));
   expect(lines).toEqual(['refused', 'refused']);
-  expect(await metrics.registry.metrics()).toContain('data_direct_troubles_total{part="api"} 6');
+  expect(await metrics.registry.metrics()).toContain('data_direct_troubles_total{part="api",code="none"} 6');
 });
 
 test('another trouble, or of another part, is logged at once', () => {

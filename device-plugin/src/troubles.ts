@@ -10,7 +10,7 @@ const SILENCE_MS = 10 * 60_000;
 export function troubleTeller(log: Log, metrics: Metrics, now: () => number): OnTrouble {
   const told = new Map<string, { readonly error: string; readonly at: number }>();
   return (part, error) => {
-    metrics.trouble(part);
+    metrics.trouble(part, error);
     const fields = errorFields(error);
     const before = told.get(part);
     if (before?.error === fields.error && now() - before.at < SILENCE_MS) return;

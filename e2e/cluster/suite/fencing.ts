@@ -11,7 +11,12 @@ const ACCOUNT = 'data-direct-agent';
 /** A Node without a machine: the policies select it, so the operator makes a DataDirectNode for it. */
 const NEIGHBOUR = 'neighbour';
 
+const patch = (what: object): string[] => ['--type', 'merge', '--patch', JSON.stringify(what)];
+
 export function fencing(world: () => World): void {
+  const as = async (config: string, ...args: string[]): Promise<string> =>
+    (await world().cluster.kubectl(['--kubeconfig', config, ...args])).stdout;
+
   describe('the token of an agent', () => {
     let directory: string;
     /** Of the agent's own pod, as the kubelet would ask for it. */
@@ -48,11 +53,6 @@ export function fencing(world: () => World): void {
       return file;
     }
 
-    async function as(config: string, ...args: string[]): Promise<string> {
-      return (await world().cluster.kubectl(['--kubeconfig', config, ...args])).stdout;
-    }
-
-    const patch = (what: object): string[] => ['--type', 'merge', '--patch', JSON.stringify(what)];
     const status = ['--subresource', 'status', ...patch({ status: { agentVersion: 'forged' } })];
     const beat = ['--namespace', NAMESPACE, ...patch({ spec: { holderIdentity: 'forged' } })];
 
