@@ -95,8 +95,7 @@ export class Metrics {
     this.#paths.reset();
     this.#pathState.reset();
     for (const { state, reason } of paths) this.#paths.inc({ state, reason });
-    for (const level of LEVELS)
-      this.#verified.set({ level }, paths.filter((path) => path.verified === level).length);
+    for (const level of LEVELS) this.#verified.set({ level }, paths.filter((path) => path.verified === level).length);
     const byImportance = paths.toSorted((a, b) => Number(held.has(b)) - Number(held.has(a)));
     for (const { id, name, reason, state } of byImportance.slice(0, MOST_SINGLE_PATHS))
       this.#pathState.set({ path: id, name, reason, state }, 1);

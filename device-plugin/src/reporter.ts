@@ -66,7 +66,7 @@ export class Reporter {
       this.#podResourcesAnswered = true;
       return counts;
     } catch (error) {
-      metrics.trouble('pod-resources');
+      metrics.trouble('pod-resources', error);
       if (this.#podResourcesAnswered) log.warn(errorFields(error), 'status goes without allocated devices');
       this.#podResourcesAnswered = false;
       return undefined;
