@@ -213,15 +213,17 @@ test('a path that leaves Ready is a Warning with its reason, and its return is N
   node.report(well, transitions(undefined, well));
   node.report(broken, transitions(well, broken));
   node.report(well, transitions(broken, well));
-  await until(() => server.store.list(events).length === 2, 'two events');
+  await until(() => server.store.list(events).length === 4, 'two events about each of two objects');
   const told = server.store.list(events).toSorted((a, b) => b.type.localeCompare(a.type));
+  const broke = {
+    type: 'Warning',
+    reason: 'DmaDriverNotBound',
+    note: 'path mlx5_1 (0001:03:00.0) was Paired: mlx5_1 is DmaDriverNotBound',
+  };
   expect(told).toMatchObject([
-    {
-      type: 'Warning',
-      reason: 'DmaDriverNotBound',
-      note: 'path mlx5_1 (0001:03:00.0) was Paired: mlx5_1 is DmaDriverNotBound',
-      regarding: { kind: 'DataDirectNode', name: NODE },
-    },
+    { ...broke, regarding: { kind: 'DataDirectNode', name: NODE } },
+    { ...broke, regarding: { kind: 'Node', name: NODE, uid: NODE } },
+    { type: 'Normal', reason: 'Paired' },
     { type: 'Normal', reason: 'Paired' },
   ]);
 });
