@@ -10,7 +10,8 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { run } from './cli.ts';
 import { check } from './cli/check.ts';
 import type { Command, Given, Terminal } from './cli/command.ts';
-import { dump, dumpOf } from './cli/dump.ts';
+import { dumpOf } from './cli/dump-file.ts';
+import { dump } from './cli/dump.ts';
 import { readNode } from './cli/node.ts';
 import { topo } from './cli/topo.ts';
 import { watch } from './cli/watch.ts';
@@ -242,19 +243,15 @@ describe('functions that were given to a virtual machine', () => {
   it('have to be let go by vfio-pci before their own driver can have them', async () => {
     const { file } = await reported();
     const entries = JSON.parse(readFileSync(file, 'utf8')) as { realpath: string; virtual: object }[];
-    const given =
-      (address: string) =>
-      ({ realpath }: { realpath: string }) =>
-        realpath.endsWith(`/${address}`);
     const withVfio = entries.map((entry) => {
-      if (given(DMA)(entry)) return { ...entry, virtual: { ...entry.virtual, driver: 'vfio-pci' } };
-      if (given('0012:03:00.0')(entry)) return { ...entry, subsystems: {}, virtual: { driver: 'vfio-pci' } };
+      if (entry.realpath.endsWith(DMA)) return { ...entry, virtual: { ...entry.virtual, driver: 'vfio-pci' } };
+      if (entry.realpath.endsWith('0012:03:00.0')) return { ...entry, subsystems: {}, virtual: { driver: 'vfio-pci' } };
       return entry;
     });
     writeFileSync(file, JSON.stringify(withVfio));
     const { out } = await dataDirect('check', '--from', file);
     expect(out).toContain('DmaDriverNotBound: DMA function 0009:03:00.0 of mlx5_0 (0000:03:00.0) has driver vfio-pci');
-    const commands = out.split('\n').filter((line) => line.includes(`${DMA}`) && line.includes('echo'));
+    const commands = out.split('\n').filter((line) => line.includes(DMA) && line.includes('echo'));
     expect(commands.map((line) => line.trim())).toEqual([
       `echo > /sys/bus/pci/devices/${DMA}/driver_override`,
       `echo ${DMA} > /sys/bus/pci/devices/${DMA}/driver/unbind`,

@@ -12,30 +12,27 @@ import { watch } from './cli/watch.ts';
 import type { Host } from './host/host.ts';
 import { leave } from './host/leave.ts';
 import { openLinuxHost } from './host/linux.ts';
-import { runVirtual } from './virtual/cli.ts';
 import { VirtualError } from './virtual/errors.ts';
-import { createVirtualHost } from './virtual/host.ts';
-import { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';
 
-const COMMANDS: readonly Command[] = [topo, check, dump, watch];
+const COMMANDS: readonly Command[] = [topo, check, verify, dump, watch];
 
 export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal = NEVER): Promise<number> {
   const [first, ...rest] = argv;
-  if (first === 'virtual') return runVirtual(rest, terminal);
+  if (first === 'virtual') return (await import('./virtual/cli.ts')).runVirtual(rest, terminal);
   const asked = options(argv);
   if (asked instanceof Error) return misused(terminal, asked.message);
   const { values, positionals } = asked;
   const { help, from, ...given } = values;
   const [name, ...surplus] = positionals;
   if (help === true) {
-    terminal.out(usage());
+    terminal.out(await usage());
     return EXIT.done;
   }
   const command = COMMANDS.find((known) => known.name === name);
   if (!command)
     return misused(terminal, name === undefined ? 'no command given' : `no command ${JSON.stringify(name)}`);
-  if (surplus.length > 0)
-    return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(surplus[0])}`);
+  if (operands.length > 0 && command.operands === undefined)
+    return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(operands[0])}`);
   const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
   if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
   if (from !== undefined && given['container'] !== undefined)
@@ -57,6 +54,10 @@ async function hostFrom(from: string | undefined, { err }: Terminal): Promise<Ho
   const fixture = await loadFixture(from);
   // What the kernel answers stands in our own dumps, which have an entry for the node, and in no dump of rdma_topo.
   if (!fixture.extension)
+  const [{ createVirtualHost }, { loadFixture }] = await Promise.all([
+    import('./virtual/host.ts'),
+    import('./virtual/load.ts'),
+  ]);
     err(`note: ${from} does not say what the kernel pairs, so it is taken to follow the serials (VPD V3)`);
   return createVirtualHost(fixture);
 }
@@ -83,14 +84,15 @@ function options(argv: readonly string[]): Asked | Error {
   }
 }
 
-function misused({ err }: Terminal, problem: string): number {
-  err(`${problem}\n\n${usage()}`);
+async function misused({ err }: Terminal, problem: string): Promise<number> {
+  err(`${problem}\n\n${await usage()}`);
   return EXIT.misused;
 }
 
-function usage(): string {
-  const commands = COMMANDS.flatMap(({ name, does, options: own }) => [
-    [`  ${name}`, does],
+async function usage(): Promise<string> {
+  const { FIXTURE_NAMES } = await import('./virtual/load.ts');
+  const commands = COMMANDS.flatMap(({ name, does, operands = '', options: own }) => [
+    [`  ${name} ${operands}`, does],
     ...Object.entries(own).map(([option, { type, does: effect }]) => [
       `    --${option}${type === 'string' ? ' …' : ''}`,
       effect,
@@ -103,7 +105,7 @@ function usage(): string {
     '',
     `--from  a node from a file, as data-direct dump or rdma_topo dump writes it, or a shipped one: ${FIXTURE_NAMES.join(', ')}`,
     '',
-    'Exit codes: 0 done, 1 failed, 2 misused, 100 check found a path that is not ready.',
+    'Exit codes: 0 done, 1 failed, 2 misused, 100 check or verify found something that is not right.',
     'Without --from it reads this machine: as root for the VPD, and with access to /dev/infiniband.',
   ].join('\n');
 }

@@ -51,9 +51,7 @@ export class DataDirect {
 
   /** Looks whenever something happened that bears on bindings, until the signal aborts. Rejects where the node cannot be listened to. */
   async follow({ signal, debounceMs = 20, rescanMs = 10_000 }: BindingFollowOptions): Promise<void> {
-    for await (const trigger of follow(this.#host, { signal, debounceMs, rescanMs, portPollMs: rescanMs })) {
-      if (trigger.kind !== 'ports') await this.#watch.look(trigger);
-    }
+    for await (const trigger of follow(this.#host, { signal, debounceMs, rescanMs })) await this.#watch.look(trigger);
   }
 
   /** One look at the node: what was revoked is known afterwards. */

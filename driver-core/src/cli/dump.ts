@@ -1,16 +1,7 @@
-// `data-direct dump`: the node as a file, in the form of `rdma_topo dump` (rdma-core, kernel-boot/rdma_topo), so that a report from the field
-// becomes a test by --from. What that form has no place for stands under "virtual", where rdma_topo does not look (virtual/fixture.ts).
-import { deflateSync } from 'node:zlib';
-
-import type { Host } from '../host/host.ts';
-import { refused } from '../host/host.ts';
-import type { Path } from '../path/path.ts';
-import type { NicSeen, Snapshot } from '../path/snapshot.ts';
-import type { PciFunction } from '../pci/functions.ts';
-import { listFunctions, readAttachment } from '../pci/functions.ts';
+// `data-direct dump`: the node as a file, for --from and for rdma_topo. The form stands in dump-file.ts, which is loaded when it is needed: a command that is
+// asked often should not pay for what it does not use.
 import type { Command } from './command.ts';
 import { EXIT } from './command.ts';
-import type { Node } from './node.ts';
 import { readNode, tellUnread } from './node.ts';
 
 export const dump: Command = {
@@ -19,78 +10,9 @@ export const dump: Command = {
   options: {},
   run: async ({ host, terminal }) => {
     const node = await readNode(host, 'None');
+    const { dumpOf } = await import('./dump-file.ts');
     terminal.out(JSON.stringify(await dumpOf(host, node), undefined, 1));
     tellUnread(node, terminal);
     return EXIT.done;
   },
 };
-
-/** The class devices that rdma_topo dumps. */
-const SUBSYSTEMS = ['drm', 'infiniband', 'net', 'nvme'];
-
-export async function dumpOf(
-  host: Host,
-  { snapshot, paths: seen }: Pick<Node, 'snapshot' | 'paths'>,
-): Promise<object[]> {
-  const paths = new Map(seen.map((path) => [path.id, path]));
-  const entries = listFunctions(host.sysfs).map((fn) => entryOf(host, fn, extensionOf(fn, snapshot, paths)));
-  return [hostEntry(host, snapshot), ...(await Promise.all(entries))];
-}
-
-/** The form cannot do without a configuration space; this is what the bus reads from a function that does not answer. */
-const NO_ANSWER = Buffer.alloc(64, 0xff);
-
-async function entryOf(host: Host, fn: PciFunction, extension: object): Promise<object> {
-  const { sysfs } = host;
-  const { driver, iommuGroup, numaNode } = readAttachment(sysfs, fn);
-  // One after the other: they reach the same device.
-  const config = await sysfs.readSlow(`${fn.path}/config`, fn.address);
-  const vpd = await sysfs.readSlow(`${fn.path}/vpd`, fn.address);
-  const modalias = sysfs.read(`${fn.path}/modalias`);
-  return {
-    realpath: `/sys/${fn.path}`,
-    config: compressed(refused(config) ? NO_ANSWER : config),
-    modalias: refused(modalias) ? '' : modalias.toString('latin1').trim(),
-    iommu_group: iommuGroup === undefined ? null : Number(iommuGroup),
-    numa_node: numaNode ?? -1,
-    ...(refused(vpd) ? {} : { vpd: compressed(vpd) }),
-    subsystems: Object.fromEntries(
-      SUBSYSTEMS.flatMap((subsystem) => {
-        const names = sysfs.list(`${fn.path}/${subsystem}`);
-        return refused(names) || names.length === 0 ? [] : [[subsystem, names]];
-      }),
-    ),
-    virtual: { driver: driver ?? null, ...extension },
-  };
-}
-
-function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<string, Path>): object {
-  const nic = nics.find((other) => other.fn.address === fn.address);
-  if (!nic) return {};
-  const { linkLayer, physicalFunction: physfn, port } = nic;
-  const portState = typeof port === 'string' ? port : undefined;
-  return { physfn, linkLayer, portState, ...vuidOf(nic, paths.get(fn.address)) };
-}
-
-/** Firmware's own answer cannot be dumped; what the kernel made of it can. Where the kernel was not asked, the VPD speaks (VPD V3). */
-function vuidOf({ kernel }: NicSeen, path: Path | undefined): { vuid?: string | null } {
-  if (path?.evidence === 'KernelIoctl' && path.dma?.vuid !== undefined) return { vuid: path.dma.vuid };
-  const pairedWithNone = kernel?.answer !== undefined && kernel.answer.dma === undefined;
-  return pairedWithNone && path?.dma === undefined ? { vuid: null } : {};
-}
-
-/** rdma_topo passes over an entry whose path does not end in a PCI address. */
-function hostEntry({ kernelRelease, pageSize }: Host, { nics, rdmaNamespacesShared }: Snapshot): object {
-  const defaultRoute = nics.find((nic) => nic.defaultRoute)?.netdevs[0];
-  const rdmaNamespaces = rdmaNamespacesShared === undefined ? undefined : rdmaNamespacesShared ? 'shared' : 'exclusive';
-  return {
-    realpath: '/sys',
-    config: compressed(Buffer.alloc(0)),
-    modalias: '',
-    virtual: { kernelRelease, pageSize, defaultRoute, rdmaNamespaces },
-  };
-}
-
-function compressed(bytes: Buffer): string {
-  return deflateSync(bytes).toString('base64');
-}

@@ -12,7 +12,7 @@ import { topologyOf } from '../pci/topology.ts';
 import type { Terminal } from './command.ts';
 
 /** Something that this process may not read. */
-export interface Unread {
+interface Unread {
   readonly what: 'vpd' | 'acs' | 'uverbs';
   readonly functions: readonly string[];
 }

@@ -5,8 +5,6 @@ import { Observer } from '../path/observe.ts';
 import type { Path } from '../path/path.ts';
 import type { Command, Invocation, Terminal } from './command.ts';
 import { EXIT } from './command.ts';
-import { serveControl } from '../virtual/control.ts';
-import { VirtualHost } from '../virtual/host.ts';
 import { COLOURS } from './shown.ts';
 
 const DEBOUNCE_MS = 50;
@@ -24,10 +22,12 @@ export const watch: Command = {
     const { host, given, terminal } = invocation;
     const { socket } = given;
     if (typeof socket !== 'string') return watchNode(invocation);
+    const { VirtualHost } = await import('../virtual/host.ts');
     if (!(host instanceof VirtualHost)) {
       terminal.err('--socket goes with --from: a real node changes by itself');
       return EXIT.misused;
     }
+    const { serveControl } = await import('../virtual/control.ts');
     const control = await serveControl(host, socket);
     try {
       return await watchNode(invocation);
@@ -44,7 +44,7 @@ async function watchNode({ host, given, terminal, signal }: Invocation): Promise
   return EXIT.done;
 }
 
-export interface Transition {
+interface Transition {
   readonly time: string;
   readonly id: string;
   readonly path: string;

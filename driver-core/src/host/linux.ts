@@ -40,7 +40,7 @@ const close = promisify(closeFile);
 export async function openLinuxHost(options: LinuxHostOptions = {}): Promise<Host> {
   if (endianness() !== 'LE')
     throw new Error('data direct exists on little-endian machines only, and so do the layouts of verbs/abi.ts');
-  return new LinuxHost(await loadNative(), options);
+  return new LinuxHost(options);
 }
 
 class LinuxHost implements Host {
@@ -49,17 +49,12 @@ class LinuxHost implements Host {
   readonly clock = systemClock;
   readonly pageSize = readPageSize();
   readonly kernelRelease = release();
-  readonly #native: Native;
   readonly #devRoot: string;
   readonly #lanes: Lanes;
 
-  constructor(
-    native: Native,
-    { sysfsRoot = '/sys', procRoot = '/proc/1', devRoot = '/dev', callBudgetMs = 5000 }: LinuxHostOptions,
-  ) {
+  constructor({ sysfsRoot = '/sys', procRoot = '/proc/1', devRoot = '/dev', callBudgetMs = 5000 }: LinuxHostOptions) {
     const threads = Math.max(Number(process.env['UV_THREADPOOL_SIZE']) - RESERVED_THREADS, 1);
     this.#lanes = new Lanes(this.clock, { budgetMs: callBudgetMs, threads });
-    this.#native = native;
     this.#devRoot = devRoot;
     this.sysfs = linuxFiles(sysfsRoot, this.#lanes);
     this.proc = linuxFiles(procRoot, this.#lanes);
@@ -68,15 +63,15 @@ class LinuxHost implements Host {
   async openDevice(path: string, device: string): Promise<Answer<Device>> {
     const file = path.replace(/^\/dev(?=\/)/, this.#devRoot);
     const fd = await this.#lanes.run(device, path, () => opened(file), closeLate);
-    return refused(fd) ? fd : new LinuxDevice({ native: this.#native, lanes: this.#lanes, path, device, fd });
+    return refused(fd) ? fd : new LinuxDevice({ native: loadNative(), lanes: this.#lanes, path, device, fd });
   }
 
   uevents(signal: AbortSignal): AsyncIterable<Uevent> {
-    return uevents(this.#native, signal);
+    return uevents(loadNative(), signal);
   }
 
   async dmabuf(bytes: number): Promise<Answer<Dmabuf>> {
-    return createDmabuf(this.#native, this.#devRoot, bytes);
+    return createDmabuf(loadNative(), this.#devRoot, bytes);
   }
 
   /** Nothing is held open between calls; what is blocked in the kernel cannot be closed (leave.ts). */

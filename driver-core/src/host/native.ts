@@ -1,4 +1,9 @@
-// The few libc functions that Node does not have, through koffi. Loaded with the real host, so that a virtual one needs no native module.
+// The few libc functions that Node does not have, through koffi, which is loaded when one is called: reading files needs none of them.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+import type Koffi from 'koffi';
+
 import { Errno } from './host.ts';
 
 /** `ioctl` and `syscall` are variadic in C; on x86-64 and aarch64 Linux such arguments are passed like any other. koffi knows no ssize_t. */
@@ -35,21 +40,18 @@ export interface Native {
   exitNow(status: number): void;
 }
 
-let loading: Promise<Native> | undefined;
 let loaded: Native | undefined;
 
-export async function loadNative(): Promise<Native> {
-  loading ??= load();
-  loaded = await loading;
+/** At the first call that needs it, and then at once: who begins to listen must not miss what happens while a module is loaded. */
+export function loadNative(): Native {
+  loaded ??= load();
   return loaded;
 }
 
-export function nativeIfLoaded(): Native | undefined {
-  return loaded;
-}
-
-async function load(): Promise<Native> {
-  const { default: koffi } = await import('koffi');
+function load(): Native {
+  // The same file as import('koffi') takes, without its await.
+  const file = fileURLToPath(import.meta.resolve('koffi'));
+  const { default: koffi } = createRequire(import.meta.url)(file) as { readonly default: typeof Koffi };
   const libc = koffi.load(null);
   const functions = new Map<Name, NativeFunction>();
   const named = (name: Name): NativeFunction => {

@@ -33,7 +33,7 @@ export class Root {
 
   /** `directory` may be a link such as /proc/PID/root. Throws what the file system says. */
   static async open(directory: string): Promise<Root> {
-    const native = await loadNative();
+    const native = loadNative();
     return new Root(native, openSync(directory, O_PATH));
   }
 

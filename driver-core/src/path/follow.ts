@@ -19,8 +19,8 @@ export interface FollowOptions {
   /** From the first event until the trigger, so that a burst asks for one round. */
   readonly debounceMs: number;
   readonly rescanMs: number;
-  /** How often port states are read; less often where that takes long. */
-  readonly portPollMs: number;
+  /** How often port states are read; less often where that takes long, not at all where it is left out. */
+  readonly portPollMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -34,7 +34,7 @@ const MOST_FUNCTIONS = 4096;
 export async function* follow(host: Host, options: FollowOptions): AsyncGenerator<Trigger> {
   const { debounceMs, rescanMs, portPollMs, signal } = options;
   const pending = new Pending();
-  const ports = new PortWatch(host);
+  const ports = portPollMs === undefined ? undefined : new PortWatch(host, portPollMs);
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
   const failure = Promise.withResolvers<never>();
@@ -42,7 +42,7 @@ export async function* follow(host: Host, options: FollowOptions): AsyncGenerato
   failure.promise.catch(() => undefined);
   const listening = Promise.all([
     listen(host, ended, pending),
-    ports.run(portPollMs, ended, (functions) => pending.addPorts(functions)),
+    ports?.run(ended, (functions) => pending.addPorts(functions)),
   ]).catch(failure.reject);
   try {
     yield { kind: 'start' };
@@ -50,7 +50,7 @@ export async function* follow(host: Host, options: FollowOptions): AsyncGenerato
       await Promise.race([pending.something, failure.promise, sleepUnless(host, rescanMs, ended, pending.something)]);
       if (pending.any) await host.clock.sleep(debounceMs, ended);
       if (ended.aborted) return;
-      ports.renew();
+      ports?.renew();
       yield pending.take();
     }
   } finally {

@@ -21,8 +21,11 @@ export class PortWatch {
   /** What the last round saw, or was about to see. */
   #known: Promise<States>;
 
-  constructor(host: Host) {
+  readonly #intervalMs: number;
+
+  constructor(host: Host, intervalMs: number) {
     this.#host = host;
+    this.#intervalMs = intervalMs;
     this.#known = portStates(host);
   }
 
@@ -32,13 +35,13 @@ export class PortWatch {
   }
 
   /** Calls `changed` with the functions whose ports came, went or changed their state. Ends when the signal aborts. */
-  async run(intervalMs: number, signal: AbortSignal, changed: (functions: readonly string[]) => void): Promise<void> {
+  async run(signal: AbortSignal, changed: (functions: readonly string[]) => void): Promise<void> {
     const { clock } = this.#host;
     // A port that hangs must not keep the end waiting.
     const ended = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
     let took = 0;
     for (;;) {
-      await clock.sleep(Math.max(intervalMs, LEAST_REST * took), signal);
+      await clock.sleep(Math.max(this.#intervalMs, LEAST_REST * took), signal);
       if (signal.aborted) return;
       const began = clock.now();
       const functions = await Promise.race([this.#news(), ended]);
