@@ -214,7 +214,9 @@ test('a path that leaves Ready is a Warning with its reason, and its return is N
   node.report(broken, transitions(well, broken));
   node.report(well, transitions(broken, well));
   await until(() => server.store.list(events).length === 4, 'two events about each of two objects');
-  const told = server.store.list(events).toSorted((a, b) => b.type.localeCompare(a.type));
+  const told = server.store
+    .list(events)
+    .toSorted((a, b) => b.type.localeCompare(a.type) || a.regarding.kind.localeCompare(b.regarding.kind));
   const broke = {
     type: 'Warning',
     reason: 'DmaDriverNotBound',
