@@ -88,6 +88,10 @@ e2e-cluster: install ## the suite on a real Kubernetes (needs root; builds Kuber
 bench-agent: install ## the agent beside a least Go and a least grpc-js plug-in, table into docs/benchmarks.md (needs root and Go)
 	$(TS) e2e/bench/agent/bench.ts
 
+.PHONY: bench-placement
+bench-placement: install ## how often a pod gets paths beside its GPUs, against random and first-fit, table into docs/benchmarks.md
+	$(TS) e2e/bench/placement.ts
+
 .PHONY: clean
 clean: ## remove what was built (caches outside the checkout stay)
 	rm -rf build dist coverage */dist

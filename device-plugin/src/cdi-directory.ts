@@ -7,7 +7,7 @@ import { GROUP } from '@data-direct/crds';
 import type { CdiSpec } from './allocation/cdi.ts';
 
 /** Ids of paths that containers hold, by kind; undefined where that cannot be told. */
-export type HeldPaths = () => Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined>;
+type HeldPaths = () => Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined>;
 
 export interface CdiDirectoryOptions {
   /** Such as /var/run/cdi, where container runtimes look. */
