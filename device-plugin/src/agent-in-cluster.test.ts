@@ -11,6 +11,7 @@ import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { Checkpoint } from './checkpoint.ts';
+import { Allocations } from './containers/allocations.ts';
 import { createAgent } from './create-agent.ts';
 import { VirtualKubelet } from './kubelet/virtual/kubelet.ts';
 import { ClusterNodeObject, dataDirectNodes } from './node-object.ts';
@@ -27,7 +28,12 @@ let host: VirtualHost;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'agent-'));
   checkpointFile = join(directory, 'state/spec.json');
-  const listMapKeys = { 'spec.resources': ['name'], 'status.paths': ['id'], 'status.resources': ['name'] };
+  const listMapKeys = {
+    'spec.resources': ['name'],
+    'status.paths': ['id'],
+    'status.resources': ['name'],
+    'status.containers': ['namespace', 'pod', 'container', 'reason'],
+  };
   server = await startVirtualServer({ resources: [{ ...dataDirectNodes, status: true, listMapKeys }] });
   kubelet = new VirtualKubelet(directory);
   await kubelet.start();
@@ -50,7 +56,17 @@ function startAgent(): () => Promise<void> {
     onTrouble: () => {},
   });
   const log = createLog('silent');
-  const agent = createAgent({ host, node, kubeletDir: directory, deviceDir: '/dev', rescanSeconds: 30, log });
+  const allocations = new Allocations(join(directory, 'state/allocations.json'));
+  allocations.load();
+  const agent = createAgent({
+    host,
+    node,
+    kubeletDir: directory,
+    deviceDir: '/dev',
+    rescanSeconds: 30,
+    allocations,
+    log,
+  });
   const stop = new AbortController();
   const running = agent.run(stop.signal);
   const end = async (): Promise<void> => {
@@ -120,6 +136,26 @@ test('a path that broke while no agent ran is a transition, and what did not cha
   ).toEqual(before.slice(1).map(({ since }) => since));
   await until(() => server.store.list(events).length > 0, 'an event');
   expect(server.store.list(events)).toMatchObject([{ type: 'Warning', reason: 'DmaDriverNotBound' }]);
+});
+
+test('a container whose path breaks is stale, for the next agent too, until the path is mended', async () => {
+  const end = startAgent();
+  ask(resource());
+  await kubelet.until('four paths', healthy(4));
+  await kubelet.admit('train', PATH, 4);
+  await until(() => existsSync(join(directory, 'state/allocations.json')), 'the answer on disk');
+  await end();
+  applyChange(host, ['unbind', '0009:03:00.0']);
+  startAgent();
+  await until(() => status()?.containers?.length === 1, 'the finding');
+  expect(status()?.containers).toMatchObject([
+    { namespace: 'default', pod: 'train', container: 'main', reason: 'EnvironmentStale' },
+  ]);
+  expect(status()?.containers?.[0]?.message).toContain(
+    'mlx5_0 is DmaDriverNotBound; NCCL_IB_DATA_DIRECT was 1, would be 0',
+  );
+  applyChange(host, ['bind', '0009:03:00.0']);
+  await until(() => status()?.containers === undefined, 'its end');
 });
 
 test('a spec without resources withdraws everything, and says so', async () => {

@@ -6,6 +6,7 @@ import { cdiSpec } from './allocation/cdi.ts';
 import { Bell } from './bell.ts';
 import { CdiDirectory } from './cdi-directory.ts';
 import { orAborted } from './delay.ts';
+import type { Allocations } from './containers/allocations.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
 import { type Hardware, strictest } from './hardware.ts';
 import { kubeletEvents } from './kubelet-events.ts';
@@ -25,6 +26,7 @@ export interface AgentOptions {
   readonly reporter: Reporter;
   readonly podResources: PodResources;
   readonly gpuNames: GpuNames;
+  readonly allocations: Allocations;
   /** Such as /var/lib/kubelet/device-plugins. */
   readonly pluginDirectory: string;
   /** The node's /dev, or a virtual host's. */
@@ -50,7 +52,8 @@ export class Agent {
   #lastEnded = performance.now();
 
   constructor(options: AgentOptions) {
-    const { pluginDirectory: directory, deviceDir, podResources, gpuNames, hardware, node, log, metrics } = options;
+    const { pluginDirectory: directory, deviceDir, podResources, gpuNames, allocations } = options;
+    const { hardware, node, log, metrics } = options;
     this.#options = options;
     this.#cdi = cdiDirectory(options);
     this.#kubelet = new Kubelet({
@@ -63,6 +66,7 @@ export class Agent {
       events: kubeletEvents(log, metrics, {
         reportAgain: this.#reportBell.ring,
         roundAgain: this.#roundBell.ring,
+        remember: (allocation) => allocations.remember(allocation),
         warn: (reason, action, note) => node.warn(reason, action, note),
       }),
     });

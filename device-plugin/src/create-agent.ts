@@ -5,6 +5,7 @@ import type { Log } from '@data-direct/process';
 import { Agent } from './agent.ts';
 import { GpuNames } from './allocation/gpu-names.ts';
 import { kubeletPaths } from './config.ts';
+import { Allocations } from './containers/allocations.ts';
 import { Hardware } from './hardware.ts';
 import { PodResources } from './kubelet/pod-resources.ts';
 import { Metrics } from './metrics.ts';
@@ -21,6 +22,8 @@ export interface Doors {
   readonly deviceDir: string;
   readonly cdiDir?: string | undefined;
   readonly rescanSeconds: number;
+  /** Absent: remembered for as long as the process lives. */
+  readonly allocations?: Allocations;
   readonly log: Log;
   readonly metrics?: Metrics;
 }
@@ -34,11 +37,15 @@ export function createAgent(doors: Doors): Agent {
   const { plugins, podResources } = kubeletPaths(kubeletDir);
   const { kernelRelease, clock } = host;
   const asked = new PodResources(podResources);
+  const gpuNames = new GpuNames();
+  const allocations = doors.allocations ?? new Allocations();
   return new Agent({
     hardware: new Hardware(host, { debounceMs: DEBOUNCE_MS, rescanMs: rescanSeconds * 1000, portPollMs: PORT_POLL_MS }),
     reporter: new Reporter({
       node,
       podResources: asked,
+      gpuNames,
+      allocations,
       kernelRelease,
       now: () => clock.date(),
       log,
@@ -47,7 +54,8 @@ export function createAgent(doors: Doors): Agent {
     node,
     podResources: asked,
     cdiDir,
-    gpuNames: new GpuNames(),
+    gpuNames,
+    allocations,
     pluginDirectory: plugins,
     deviceDir,
     rescanSeconds,

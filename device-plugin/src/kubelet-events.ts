@@ -1,6 +1,7 @@
 // What is logged and counted of the kubelet's doings, and what of it changes the status.
 import { errorFields, type Log, sentenceOf } from '@data-direct/process';
 
+import type { Allocation } from './containers/allocations.ts';
 import { AgentError } from './errors.ts';
 import type { KubeletEvents } from './kubelet/kubelet.ts';
 import type { Metrics } from './metrics.ts';
@@ -12,11 +13,14 @@ const ALLOCATION_SETTLES_MS = 1000;
 export interface Wishes {
   readonly reportAgain: () => void;
   readonly roundAgain: () => void;
+  /** What the kubelet will replay at every start of the container. */
+  readonly remember: (allocation: Allocation) => void;
   /** An event that people see on the node's object. */
   readonly warn: (reason: string, action: string, note: string) => void;
 }
 
-export function kubeletEvents(log: Log, metrics: Metrics, { reportAgain, roundAgain, warn }: Wishes): KubeletEvents {
+export function kubeletEvents(log: Log, metrics: Metrics, wishes: Wishes): KubeletEvents {
+  const { reportAgain, roundAgain, remember, warn } = wishes;
   let settling: NodeJS.Timeout | undefined;
   const reportOnceSettled = (): void => {
     settling ??= setTimeout(() => {
@@ -37,10 +41,11 @@ export function kubeletEvents(log: Log, metrics: Metrics, { reportAgain, roundAg
       }
       reportAgain();
     },
-    allocated: (resource, ids, seconds, error) => {
+    allocated: (resource, ids, seconds, error, answer) => {
       metrics.allocation(resource, error === undefined ? 'ok' : 'error', seconds);
       if (error === undefined) log.info({ resource, ids }, 'allocated');
       else log.warn({ resource, ...errorFields(error) }, 'an allocation was refused');
+      if (answer) remember({ resource, ids, env: answer.envs });
       reportOnceSettled();
     },
     verified: (resource, error) => {

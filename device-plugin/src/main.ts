@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { Checkpoint } from './checkpoint.ts';
 import { type Config, readConfig } from './config.ts';
+import { Allocations } from './containers/allocations.ts';
 import { createAgent } from './create-agent.ts';
 import { openMachine } from './machine.ts';
 import { Metrics } from './metrics.ts';
@@ -27,11 +28,10 @@ async function main(log: Log): Promise<void> {
   const metrics = new Metrics(AGENT_VERSION);
   const { kubeletDir, cdiDir, rescanSeconds, http } = config;
   const machine = await openMachine(config);
-  const node = nodeObject(
-    config,
-    troubleTeller(log, metrics, () => performance.now()),
-  );
-  const agent = createAgent({ ...machine, node, kubeletDir, cdiDir, rescanSeconds, log, metrics });
+  const onTrouble = troubleTeller(log, metrics, () => performance.now());
+  const node = nodeObject(config, onTrouble);
+  const allocations = allocationsIn(config, onTrouble);
+  const agent = createAgent({ ...machine, node, kubeletDir, cdiDir, rescanSeconds, allocations, log, metrics });
   process.on('SIGUSR2', () => log.warn({ state: agent.state() }, 'state, as asked by SIGUSR2'));
   const server = await servePages({
     ...http,
@@ -55,6 +55,17 @@ function nodeObject({ specFile, cluster, stateDir }: Config, onTrouble: OnTroubl
     checkpoint: new Checkpoint(join(stateDir, 'spec.json')),
     onTrouble,
   });
+}
+
+/** A record that is damaged is begun anew. */
+function allocationsIn({ stateDir }: Config, onTrouble: OnTrouble): Allocations {
+  const allocations = new Allocations(join(stateDir, 'allocations.json'));
+  try {
+    allocations.load();
+  } catch (error) {
+    onTrouble('allocations', error);
+  }
+  return allocations;
 }
 
 /** Aborts when the process is asked to end; from then on its time is limited. */

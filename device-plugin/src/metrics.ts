@@ -4,6 +4,7 @@ import type { Path, VerificationLevel } from '@data-direct/driver-core';
 import { codeOf } from '@data-direct/process';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+import { type ContainerFinding, JUDGED_REASONS } from './containers/findings.ts';
 import type { Assignment } from './pool.ts';
 
 /** Paths beyond these are counted and have no series of their own. Those that a resource holds come first. */
@@ -63,9 +64,15 @@ export class Metrics {
     buckets: [0.0001, 0.001, 0.01, 0.1],
     registers: this.#registers,
   });
+  readonly #containers = new Gauge({
+    name: 'data_direct_container_findings',
+    help: 'Containers whose environment does not fit the paths they hold, by reason',
+    labelNames: ['reason'] as const,
+    registers: this.#registers,
+  });
   readonly #troubles = new Counter({
     name: 'data_direct_troubles_total',
-    help: 'Failures that are lived with or tried again, by part: round, checkpoint, spec, api, cdi, pod-resources',
+    help: 'Failures that are lived with or tried again, by part: round, checkpoint, allocations, spec, api, cdi, pod-resources',
     labelNames: ['part', 'code'] as const,
     registers: this.#registers,
   });
@@ -113,7 +120,15 @@ export class Metrics {
     this.#allocations.observe({ resource, result }, seconds);
   }
 
-  trouble(part: 'round' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'pod-resources', error: unknown): void {
+  containers(findings: readonly ContainerFinding[]): void {
+    for (const reason of JUDGED_REASONS)
+      this.#containers.set({ reason }, findings.filter((each) => each.reason === reason).length);
+  }
+
+  trouble(
+    part: 'round' | 'allocations' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'pod-resources',
+    error: unknown,
+  ): void {
     this.#troubles.inc({ part, code: codeOf(error) ?? 'none' });
   }
 }

@@ -1,10 +1,10 @@
 // The agent and its object on an API server: what it follows, what it writes, and what it does without either.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { DataDirectNodeStatus, NodeResource } from '@data-direct/crds';
-import { connect, events, leases } from '@data-direct/kube';
+import type { ContainerStatus, DataDirectNodeStatus, NodeResource } from '@data-direct/crds';
+import { connect, events, type KubeObject, leases, type Resource } from '@data-direct/kube';
 import { startVirtualServer, until, type VirtualServer } from '@data-direct/kube/virtual';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
@@ -14,6 +14,7 @@ import { nodeStatus, transitions } from './node-status.ts';
 import { assignment, resource, tray } from './test-support.ts';
 
 const NODE = 'node-1';
+const pods: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
 let server: VirtualServer;
 let checkpointFile: string;
 let troubles: string[];
@@ -21,7 +22,7 @@ let troubles: string[];
 beforeEach(async () => {
   const directory = mkdtempSync(join(tmpdir(), 'node-object-'));
   server = await startVirtualServer({
-    resources: [{ ...dataDirectNodes, status: true, listMapKeys: { 'status.paths': ['id'] } }],
+    resources: [{ ...dataDirectNodes, status: true, listMapKeys: { 'status.paths': ['id'] } }, pods],
   });
   checkpointFile = join(directory, 'spec.json');
   troubles = [];
@@ -72,6 +73,7 @@ function statusOf({
     assignment: assignment({ paths }),
     isRegistered: () => true,
     allocated: new Map<string, number>(),
+    containers: [],
     generation,
     kernel: '6.12.0',
     agentVersion: '0.1.0',
@@ -228,6 +230,45 @@ test('a path that leaves Ready is a Warning with its reason, and its return is N
     { type: 'Normal', reason: 'Paired' },
     { type: 'Normal', reason: 'Paired' },
   ]);
+});
+
+test('a pod whose container has a new finding gets an event; one that is gone is passed over', async () => {
+  create(resource());
+  const pod = server.store.create(pods, { metadata: { name: 'train', namespace: 'team' } });
+  const { node } = follow();
+  await until(() => node.spec() !== undefined, 'a spec');
+  const found: ContainerStatus = {
+    namespace: 'team',
+    pod: 'train',
+    container: 'main',
+    reason: 'EnvironmentStale',
+    message: 'mlx5_1 is DmaDriverNotBound',
+    since: '2026-11-22T12:00:00Z',
+  };
+  node.report(statusOf(), [], [{ ...found, pod: 'gone' }, found]);
+  await until(() => server.store.list(events).length > 0, 'an event');
+  expect(server.store.list(events)).toMatchObject([
+    {
+      metadata: { namespace: 'team' },
+      type: 'Warning',
+      reason: 'EnvironmentStale',
+      note: 'container main: mlx5_1 is DmaDriverNotBound',
+      regarding: { kind: 'Pod', name: 'train', namespace: 'team', uid: pod.metadata.uid },
+    },
+  ]);
+  expect(troubles).toEqual([]);
+});
+
+test('a full disk is told; the spec is followed all the same, and written once there is room', async () => {
+  symlinkSync('/dev/full', `${checkpointFile}.new`);
+  create(resource());
+  const { node } = follow();
+  await until(() => node.spec() !== undefined, 'a spec');
+  expect(troubles).toEqual(['checkpoint']);
+  expect(new Checkpoint(checkpointFile).read()).toBeUndefined();
+  rmSync(`${checkpointFile}.new`);
+  node.report(statusOf(), []);
+  expect(new Checkpoint(checkpointFile).read()).toEqual({ resources: [resource()] });
 });
 
 test('a heartbeat is there while the object is, and belongs to it', async () => {

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import {
   API_VERSION,
+  type ContainerStatus,
   DATA_DIRECT_NODES,
   type DataDirectNode,
   type DataDirectNodeSpec,
@@ -13,6 +14,7 @@ import {
 import {
   type Change,
   EventRecorder,
+  isKubeError,
   type KubeApi,
   type KubeObject,
   LeaseHeartbeat,
@@ -43,8 +45,15 @@ export interface NodeObject {
   spec(): FollowedSpec | undefined;
   /** The status that is there, of this agent or of the one before it. */
   status(): DataDirectNodeStatus | undefined;
-  /** Never waits: the latest status is written when the server takes it. Before there is an object it is dropped. */
-  report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void;
+  /**
+   * Never waits: the latest status is written when the server takes it. Before there is an object it is dropped.
+   * `containers`: those of status that were not in the one before; their pods get an event.
+   */
+  report(
+    status: DataDirectNodeStatus,
+    transitions: readonly Transition[],
+    containers?: readonly ContainerStatus[],
+  ): void;
   /** An event of type Warning about the object, for what no later round will tell. */
   warn(reason: string, action: string, note: string): void;
   /** Ends within `timeoutMs`. */
@@ -52,11 +61,14 @@ export interface NodeObject {
 }
 
 /** Told of what goes wrong outside of a round. What can be tried again will be. */
-export type OnTrouble = (part: 'checkpoint' | 'spec' | 'api' | 'cdi', error: unknown) => void;
+export type OnTrouble = (part: 'checkpoint' | 'allocations' | 'spec' | 'api' | 'cdi', error: unknown) => void;
 
 type NodeKubeObject = KubeObject & DataDirectNode;
 
 export const dataDirectNodes: Resource<NodeKubeObject> = DATA_DIRECT_NODES;
+
+/** Only to find the uid, without which `kubectl describe pod` does not show an event. */
+const pods: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
 
 export interface ClusterNodeOptions {
   readonly api: KubeApi;
@@ -86,10 +98,13 @@ export class ClusterNodeObject implements NodeObject {
   readonly #writer: WorkQueue;
   readonly #events: EventRecorder;
   #heartbeat: { readonly uid: string; readonly lease: LeaseHeartbeat } | undefined;
+  readonly #stopping = new AbortController();
   #onChange: () => void = () => {};
   #followed: FollowedSpec | undefined;
   /** Which object and which spec of it was looked at last. */
   #seen: string | undefined;
+  /** What the disk did not take: tried again at the next report. */
+  #unsaved: DataDirectNodeSpec | undefined;
   #reported: DataDirectNodeStatus | undefined;
   #written: Written | undefined;
 
@@ -134,7 +149,12 @@ export class ClusterNodeObject implements NodeObject {
     return this.#reported ?? this.#object?.status;
   }
 
-  report(status: DataDirectNodeStatus, transitions: readonly Transition[]): void {
+  report(
+    status: DataDirectNodeStatus,
+    transitions: readonly Transition[],
+    containers: readonly ContainerStatus[] = [],
+  ): void {
+    if (this.#unsaved) this.#remember(this.#unsaved);
     const object = this.#object;
     if (!object) return; // its coming asks for a round, and that one starts from the status which is there
     this.#reported = status;
@@ -147,6 +167,7 @@ export class ClusterNodeObject implements NodeObject {
           action: 'Assess',
           note: `path ${path.name} (${path.id}) was ${before}: ${path.message}`,
         });
+    if (containers.length > 0) void this.#tellPods(containers);
   }
 
   warn(reason: string, action: string, note: string): void {
@@ -155,9 +176,26 @@ export class ClusterNodeObject implements NodeObject {
   }
 
   async stop(timeoutMs: number): Promise<void> {
+    this.#stopping.abort();
     this.#beat(undefined);
     await within(timeoutMs, Promise.all([this.#reflector.stop(), this.#writer.stop(), this.#events.stop()]));
     this.#options.api.close();
+  }
+
+  /** One after the other: a policy that changes may concern every pod of the node. */
+  async #tellPods(containers: readonly ContainerStatus[]): Promise<void> {
+    const { api, onTrouble } = this.#options;
+    const { signal } = this.#stopping;
+    for (const { namespace, pod: name, container, reason, message } of containers) {
+      try {
+        const pod = await api.get(pods, { namespace, name }, { signal });
+        const note = `container ${container}: ${message}`;
+        this.#events.record(pod, { type: 'Warning', reason, action: 'JudgeContainer', note });
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isKubeError(error, 'KUBE_NOT_FOUND')) onTrouble('api', error); // a pod that is gone needs no telling
+      }
+    }
   }
 
   /** For who describes the Node. The kubelet's own events name it instead of its uid, and `kubectl describe node` looks for that. */
@@ -199,7 +237,9 @@ export class ClusterNodeObject implements NodeObject {
     try {
       if (spec.resources.length === 0) checkpoint.remove();
       else checkpoint.write(spec);
+      this.#unsaved = undefined;
     } catch (error) {
+      this.#unsaved = spec;
       onTrouble('checkpoint', error);
     }
   }

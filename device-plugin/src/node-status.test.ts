@@ -3,7 +3,8 @@ import type { PathReason } from '@data-direct/crds';
 import { dataDirectNodeStatusSchema } from '@data-direct/crds/schema';
 import { expect, test } from 'vitest';
 
-import { type Findings, nodeStatus, transitions } from './node-status.ts';
+import type { ContainerFinding } from './containers/findings.ts';
+import { type Findings, newContainers, nodeStatus, transitions } from './node-status.ts';
 import { assignment, path, resource, tray } from './test-support.ts';
 
 const noon = new Date('2026-11-22T12:00:00Z');
@@ -18,6 +19,7 @@ function findings(
     assignment: assignment({ paths: tray(reasons), resources: [resource({ dataDirect: mode })] }),
     isRegistered: () => true,
     allocated: new Map([['path', 2]]),
+    containers: [],
     generation: 7,
     kernel: '6.14.0',
     agentVersion: '0.1.0',
@@ -140,4 +142,35 @@ test('transitions are changes of reason of paths in use; what is new or nobodyâ€
     before,
   );
   expect(transitions(before, unheld)).toEqual([]);
+});
+
+function containerNamed(pod: string, message = 'm'): ContainerFinding {
+  return { namespace: 'team', pod, container: 'main', reason: 'EnvironmentStale', message };
+}
+
+test('a finding about a container keeps its time while it is found, and goes with it', () => {
+  const before = nodeStatus(findings({}, { containers: [containerNamed('a'), containerNamed('b')] }), undefined);
+  const after = nodeStatus(
+    findings({}, { containers: [containerNamed('b', 'other words'), containerNamed('c')], now: one }),
+    before,
+  );
+  expect(after.containers).toEqual([
+    { ...containerNamed('b', 'other words'), since: noon.toISOString() },
+    { ...containerNamed('c'), since: one.toISOString() },
+  ]);
+  expect(newContainers(before, after).map(({ pod }) => pod)).toEqual(['c']);
+  expect(newContainers(undefined, before).map(({ pod }) => pod)).toEqual(['a', 'b']);
+});
+
+test('while the kubelet does not answer, what was found of containers stands', () => {
+  const before = nodeStatus(findings({}, { containers: [containerNamed('a')] }), undefined);
+  expect(nodeStatus(findings({}, { containers: undefined, now: one }), before).containers).toEqual(before.containers);
+});
+
+test('a container with the same fault in two resources, a thousand containers and long messages fit the schema', () => {
+  const many = Array.from({ length: 1000 }, (_, index) => containerNamed(`pod-${index}`, 'm'.repeat(5000)));
+  const status = nodeStatus(findings({}, { containers: [...many.slice(0, 1), ...many] }), undefined);
+  expect(dataDirectNodeStatusSchema.safeParse(status).error).toBeUndefined();
+  expect(status.containers).toHaveLength(128);
+  expect(status.containers?.[1]?.pod).toBe('pod-1');
 });

@@ -2,6 +2,7 @@
 import {
   type Condition,
   CONDITIONS,
+  type ContainerStatus,
   type DataDirectNodeStatus,
   type NodePath,
   type NodeResource,
@@ -9,6 +10,7 @@ import {
 } from '@data-direct/crds';
 import type { Path } from '@data-direct/driver-core';
 
+import type { ContainerFinding } from './containers/findings.ts';
 import { type Assignment, type Pool, poolOf } from './pool.ts';
 
 export interface Findings {
@@ -17,6 +19,8 @@ export interface Findings {
   readonly isRegistered: (resource: string) => boolean;
   /** Devices that containers hold, by resource; undefined where the kubelet could not be asked. */
   readonly allocated: ReadonlyMap<string, number> | undefined;
+  /** What is wrong with containers; undefined where the kubelet could not be asked. */
+  readonly containers: readonly ContainerFinding[] | undefined;
   /** The generation of spec that was followed; undefined for a spec that is not the API server's. */
   readonly generation: number | undefined;
   readonly kernel: string;
@@ -38,11 +42,13 @@ export function nodeStatus(findings: Findings, previous: DataDirectNodeStatus | 
   const { assignment, generation, kernel, agentVersion, now } = findings;
   const paths = assignment.paths.map((path) => nodePath(path, poolOf(assignment, path.id), previous, now));
   const held = paths.filter((path) => path.resource !== undefined);
+  const containers = containerStatuses(findings, previous);
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     pathCounts: { total: held.length, ready: held.filter((path) => path.state === 'Ready').length },
     paths,
     resources: assignment.pools.map((pool) => resourceStatus(pool, findings.allocated)),
+    ...(containers.length > 0 && { containers }),
     kernel,
     agentVersion,
     conditions: [readyCondition(assignment.pools, held), registeredCondition(findings)].map((condition) => {
@@ -63,6 +69,43 @@ export function transitions(previous: DataDirectNodeStatus | undefined, next: Da
     const before = previous?.paths?.find(({ id }) => id === path.id)?.reason;
     return before === undefined || before === path.reason || path.resource === undefined ? [] : [{ path, before }];
   });
+}
+
+/** What was not found before, by this agent or the one before it. */
+export function newContainers(
+  previous: DataDirectNodeStatus | undefined,
+  { containers = [] }: DataDirectNodeStatus,
+): ContainerStatus[] {
+  return containers.filter((each) => !previous?.containers?.some((before) => isSameFinding(before, each)));
+}
+
+/** More are refused by the API server (crds/src/schema.ts); the metric counts all. */
+const CONTAINERS_LIMIT = 128;
+
+/** While the kubelet does not answer, what was found before stands. */
+function containerStatuses(
+  { containers, now }: Findings,
+  previous: DataDirectNodeStatus | undefined,
+): ContainerStatus[] {
+  if (containers === undefined) return previous?.containers ?? [];
+  return distinct(containers)
+    .slice(0, CONTAINERS_LIMIT)
+    .map((finding) => {
+      const before = previous?.containers?.find((each) => isSameFinding(each, finding));
+      const message = finding.message.slice(0, MESSAGE_LIMIT);
+      return { ...finding, message, since: before?.since ?? now.toISOString() };
+    });
+}
+
+/** One a reason and container: of two resources with the same fault the first speaks. */
+function distinct(findings: readonly ContainerFinding[]): ContainerFinding[] {
+  return findings.filter((each, index) => findings.findIndex((other) => isSameFinding(other, each)) === index);
+}
+
+type FindingKey = Pick<ContainerFinding, 'namespace' | 'pod' | 'container' | 'reason'>;
+
+function isSameFinding(a: FindingKey, b: FindingKey): boolean {
+  return a.namespace === b.namespace && a.pod === b.pod && a.container === b.container && a.reason === b.reason;
 }
 
 function nodePath(path: Path, pool: Pool | undefined, previous: DataDirectNodeStatus | undefined, now: Date): NodePath {

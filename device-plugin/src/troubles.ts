@@ -21,6 +21,7 @@ export function troubleTeller(log: Log, metrics: Metrics, now: () => number): On
 
 const TROUBLES: Readonly<Record<Parameters<OnTrouble>[0], string>> = {
   checkpoint: 'the last spec is not on disk',
+  allocations: 'what containers were given is not known from before',
   spec: 'a spec was not followed; the one before goes on',
   cdi: 'CDI files are not as they should be; containers are given device nodes alone',
   api: 'the API server did not take or give something; tried again',

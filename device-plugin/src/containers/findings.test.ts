@@ -26,7 +26,10 @@ interface Scene {
 /** A container is started on a healthy tray, then the world changes. */
 function found({ resources = [resource()], holds, gpus = [], reasons = {}, later, remembered = true }: Scene) {
   const held: ContainerDevices[] = Object.entries(holds).map(([name, indexes]) =>
-    devices(`datadirect.dev/${name}`, [...indexes.map((index) => ids[index] ?? '')]),
+    devices(
+      `datadirect.dev/${name}`,
+      indexes.map((index) => ids[index] ?? ''),
+    ),
   );
   if (gpus.length > 0) held.push(devices('example.com/gpu', gpus));
   const before = assignment({ resources: [...resources] });

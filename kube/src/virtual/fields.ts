@@ -100,8 +100,10 @@ function removeAt(at: unknown, [step, ...rest]: Path): void {
     const list = at as Json[];
     const item = itemOf(list, step, false);
     if (!item) return;
-    removeAt(item, rest);
-    if (Object.keys(item).length === 0) list.splice(list.indexOf(item), 1);
+    const key = JSON.parse(step.slice(2)) as Json;
+    // The first of its keys takes an item with it of which nothing else is left: without it the others would not find the item.
+    if (rest.length > 1 || !((rest[0] ?? '').slice(2) in key)) removeAt(item, rest);
+    else if (Object.keys(item).every((name) => name in key)) list.splice(list.indexOf(item), 1);
     return;
   }
   const name = step.slice(2);
