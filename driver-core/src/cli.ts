@@ -49,8 +49,13 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
 
 const NEVER = new AbortController().signal;
 
+/** A whole machine in memory is not loaded for those who ask about this one. */
 async function hostFrom(from: string | undefined, { err }: Terminal): Promise<Host> {
   if (from === undefined) return openLinuxHost();
+  const [{ createVirtualHost }, { loadFixture }] = await Promise.all([
+    import('./virtual/host.ts'),
+    import('./virtual/load.ts'),
+  ]);
   const fixture = await loadFixture(from);
   // What the kernel answers stands in our own dumps, which have an entry for the node, and in no dump of rdma_topo.
   if (!fixture.extension)
