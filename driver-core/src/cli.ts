@@ -14,7 +14,7 @@ import { leave } from './host/leave.ts';
 import { openLinuxHost } from './host/linux.ts';
 import { VirtualError } from './virtual/errors.ts';
 
-const COMMANDS: readonly Command[] = [topo, check, verify, dump, watch];
+const COMMANDS: readonly Command[] = [topo, check, dump, watch];
 
 export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal = NEVER): Promise<number> {
   const [first, ...rest] = argv;
@@ -31,8 +31,8 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   const command = COMMANDS.find((known) => known.name === name);
   if (!command)
     return misused(terminal, name === undefined ? 'no command given' : `no command ${JSON.stringify(name)}`);
-  if (operands.length > 0 && command.operands === undefined)
-    return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(operands[0])}`);
+  if (surplus.length > 0)
+    return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(surplus[0])}`);
   const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
   if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
   if (from !== undefined && given['container'] !== undefined)
@@ -59,10 +59,6 @@ async function hostFrom(from: string | undefined, { err }: Terminal): Promise<Ho
   const fixture = await loadFixture(from);
   // What the kernel answers stands in our own dumps, which have an entry for the node, and in no dump of rdma_topo.
   if (!fixture.extension)
-  const [{ createVirtualHost }, { loadFixture }] = await Promise.all([
-    import('./virtual/host.ts'),
-    import('./virtual/load.ts'),
-  ]);
     err(`note: ${from} does not say what the kernel pairs, so it is taken to follow the serials (VPD V3)`);
   return createVirtualHost(fixture);
 }
@@ -96,8 +92,8 @@ async function misused({ err }: Terminal, problem: string): Promise<number> {
 
 async function usage(): Promise<string> {
   const { FIXTURE_NAMES } = await import('./virtual/load.ts');
-  const commands = COMMANDS.flatMap(({ name, does, operands = '', options: own }) => [
-    [`  ${name} ${operands}`, does],
+  const commands = COMMANDS.flatMap(({ name, does, options: own }) => [
+    [`  ${name}`, does],
     ...Object.entries(own).map(([option, { type, does: effect }]) => [
       `    --${option}${type === 'string' ? ' …' : ''}`,
       effect,
@@ -110,7 +106,7 @@ async function usage(): Promise<string> {
     '',
     `--from  a node from a file, as data-direct dump or rdma_topo dump writes it, or a shipped one: ${FIXTURE_NAMES.join(', ')}`,
     '',
-    'Exit codes: 0 done, 1 failed, 2 misused, 100 check or verify found something that is not right.',
+    'Exit codes: 0 done, 1 failed, 2 misused, 100 check found a path that is not ready.',
     'Without --from it reads this machine: as root for the VPD, and with access to /dev/infiniband.',
   ].join('\n');
 }
