@@ -6,8 +6,7 @@ import { phaseIn } from './rollup.ts';
 
 export interface Metrics {
   readonly tally: ControllerOptions['tally'];
-  readonly type: string;
-  text(): Promise<string>;
+  readonly registry: Registry;
 }
 
 export interface Observed {
@@ -72,8 +71,7 @@ export function createMetrics({ isLeader, controller, now }: Observed): Metrics 
       wrote: (object) => writes.inc({ object }),
       failed: (of) => failures.inc({ of }),
     },
-    type: registry.contentType,
-    text: () => registry.metrics(),
+    registry,
   };
 
   function gauge<L extends string>(

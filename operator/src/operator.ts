@@ -63,7 +63,11 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     now: () => clock.now(),
   });
 
-  const metricsPage = async (): Promise<Page> => ({ status: 200, type: metrics.type, body: await metrics.text() });
+  const metricsPage = async (): Promise<Page> => ({
+    status: 200,
+    type: metrics.registry.contentType,
+    body: await metrics.registry.metrics(),
+  });
   const mayReadMetrics = accessReview({ api, path: '/metrics', fieldManager: FIELD_MANAGER, clock });
   const http = await servePages({
     ...config.http,
