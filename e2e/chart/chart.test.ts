@@ -122,9 +122,7 @@ describe('every object', () => {
       ({ metadata }) => metadata?.namespace && metadata.namespace !== namespace,
     );
     expect(elsewhere.map(({ kind, metadata }) => `${kind} ${metadata?.namespace}/${metadata?.name}`)).toEqual([
-      'Role default/data-direct-agent-events',
       'Role default/data-direct-operator-events',
-      'RoleBinding default/data-direct-agent-events',
       'RoleBinding default/data-direct-operator-events',
     ]);
   });
@@ -260,12 +258,13 @@ describe.each(['Deployment', 'Job'] as const)('the %s', (kind) => {
 });
 
 describe('rights', () => {
-  test('the agent reads node objects and writes their status, its heartbeat and Events', () => {
+  test('the agent reads node objects and pods, and writes the status of its node, its heartbeat and Events', () => {
     expect(rightsOf('agent')).toEqual([
+      'cluster /pods: get',
       'cluster datadirect.dev/datadirectnodes/status: patch',
       'cluster datadirect.dev/datadirectnodes: get list watch',
+      'cluster events.k8s.io/events: create patch',
       'data-direct coordination.k8s.io/leases: create patch',
-      'default events.k8s.io/events: create patch',
     ]);
   });
 
