@@ -79,7 +79,13 @@ async function printed(
   const out: string[] = [];
   const err: string[] = [];
   const terminal = { out: (line: string) => out.push(line), err: (line: string) => err.push(line), paint: plain };
-  const status = await command.run({ host: as(host), given, terminal, signal: new AbortController().signal });
+  const status = await command.run({
+    host: as(host),
+    given,
+    operands: [],
+    terminal,
+    signal: new AbortController().signal,
+  });
   return { status, out: out.join('\n'), err: err.join('\n') };
 }
 
@@ -293,7 +299,7 @@ describe('data-direct watch', () => {
     const lines: string[] = [];
     const terminal = { out: (line: string) => lines.push(line), err: () => undefined, paint: plain };
     const given = { json: true };
-    const running = watch.run({ host, given, terminal, signal: stop.signal });
+    const running = watch.run({ host, given, operands: [], terminal, signal: stop.signal });
     const until = async (count: number): Promise<void> => {
       await vi.waitFor(() => {
         clock.advance(10);

@@ -6,15 +6,17 @@ import { check } from './cli/check.ts';
 import type { Command, Given, Terminal } from './cli/command.ts';
 import { EXIT } from './cli/command.ts';
 import { dump } from './cli/dump.ts';
+import { printable } from './cli/printable.ts';
 import { aligned } from './cli/table.ts';
 import { topo } from './cli/topo.ts';
+import { verify } from './cli/verify.ts';
 import { watch } from './cli/watch.ts';
 import type { Host } from './host/host.ts';
 import { leave } from './host/leave.ts';
 import { openLinuxHost } from './host/linux.ts';
 import { VirtualError } from './virtual/errors.ts';
 
-const COMMANDS: readonly Command[] = [topo, check, dump, watch];
+const COMMANDS: readonly Command[] = [topo, check, verify, dump, watch];
 
 export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal = NEVER): Promise<number> {
   const [first, ...rest] = argv;
@@ -23,7 +25,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   if (asked instanceof Error) return misused(terminal, asked.message);
   const { values, positionals } = asked;
   const { help, from, ...given } = values;
-  const [name, ...surplus] = positionals;
+  const [name, ...operands] = positionals;
   if (help === true) {
     terminal.out(await usage());
     return EXIT.done;
@@ -31,15 +33,15 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
   const command = COMMANDS.find((known) => known.name === name);
   if (!command)
     return misused(terminal, name === undefined ? 'no command given' : `no command ${JSON.stringify(name)}`);
-  if (surplus.length > 0)
-    return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(surplus[0])}`);
+  if (operands.length > 0 && command.operands === undefined)
+    return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(operands[0])}`);
   const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
   if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
   if (from !== undefined && given['container'] !== undefined)
     return misused(terminal, '--container looks into a process of this machine, --from at another one');
   try {
     const host = await hostFrom(typeof from === 'string' ? from : undefined, terminal);
-    return await command.run({ host, given, terminal, signal });
+    return await command.run({ host, given, operands, terminal, signal });
   } catch (error) {
     if (!(error instanceof VirtualError)) throw error;
     terminal.err(error.message);
@@ -92,8 +94,8 @@ async function misused({ err }: Terminal, problem: string): Promise<number> {
 
 async function usage(): Promise<string> {
   const { FIXTURE_NAMES } = await import('./virtual/load.ts');
-  const commands = COMMANDS.flatMap(({ name, does, options: own }) => [
-    [`  ${name}`, does],
+  const commands = COMMANDS.flatMap(({ name, does, operands = '', options: own }) => [
+    [`  ${name} ${operands}`, does],
     ...Object.entries(own).map(([option, { type, does: effect }]) => [
       `    --${option}${type === 'string' ? ' …' : ''}`,
       effect,
@@ -106,15 +108,15 @@ async function usage(): Promise<string> {
     '',
     `--from  a node from a file, as data-direct dump or rdma_topo dump writes it, or a shipped one: ${FIXTURE_NAMES.join(', ')}`,
     '',
-    'Exit codes: 0 done, 1 failed, 2 misused, 100 check found a path that is not ready.',
+    'Exit codes: 0 done, 1 failed, 2 misused, 100 check or verify found something that is not right.',
     'Without --from it reads this machine: as root for the VPD, and with access to /dev/infiniband.',
   ].join('\n');
 }
 
 /** styleText leaves the text alone where the stream is no terminal or NO_COLOR is set. */
 const terminal: Terminal = {
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+  out: (line) => void process.stdout.write(`${printable(line)}\n`),
+  err: (line) => void process.stderr.write(`${printable(line)}\n`),
   paint: (format, text) => styleText(format, text, { stream: process.stdout }),
 };
 

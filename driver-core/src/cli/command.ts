@@ -25,6 +25,8 @@ export type Given = Readonly<Record<string, string | boolean | undefined>>;
 export interface Invocation {
   readonly host: Host;
   readonly given: Given;
+  /** Whom it is about, for commands that can be told. */
+  readonly operands: readonly string[];
   readonly terminal: Terminal;
   /** The user wants it to end. */
   readonly signal: AbortSignal;
@@ -33,6 +35,8 @@ export interface Invocation {
 export interface Command {
   readonly name: string;
   readonly does: string;
+  /** What may follow the command's name, as usage shows it; nothing may where it is left out. */
+  readonly operands?: string;
   readonly options: Readonly<Record<string, Option>>;
   readonly run: (invocation: Invocation) => Promise<number>;
 }

@@ -60,7 +60,7 @@ export class FirmwareObserver {
 async function askFirmware(host: Host, nic: NicSeen, question: string): Promise<FirmwareSeen> {
   const refusals: Refusal[] = [];
   let capabilities: Capabilities | undefined;
-  for (const open of waysTo(host, nic)) {
+  for (const { open } of waysTo(host, nic)) {
     const firmware = await open();
     const answer = firmware instanceof Refusal ? { refusal: firmware } : await interview(firmware);
     capabilities ??= answer.capabilities;
@@ -70,12 +70,18 @@ async function askFirmware(host: Host, nic: NicSeen, question: string): Promise<
   return { question, capabilities, vuid: undefined, refusals };
 }
 
-function waysTo(host: Host, { fn, uverbs }: NicSeen): (() => Promise<Firmware | Refusal>)[] {
+interface Way {
+  readonly through: 'DEVX' | 'fwctl';
+  readonly open: () => Promise<Firmware | Refusal>;
+}
+
+/** Those that there are, the one without privilege first. */
+export function waysTo(host: Host, { fn, uverbs }: NicSeen): Way[] {
   const names = host.sysfs.list(`${fn.path}/fwctl`);
   const [fwctl] = refused(names) ? [] : names;
   return [
-    ...(uverbs === undefined ? [] : [() => openDevx(host, uverbs, fn.address)]),
-    ...(fwctl === undefined ? [] : [() => openFwctl(host, fwctl, fn.address)]),
+    ...(uverbs === undefined ? [] : [{ through: 'DEVX', open: () => openDevx(host, uverbs, fn.address) } as const]),
+    ...(fwctl === undefined ? [] : [{ through: 'fwctl', open: () => openFwctl(host, fwctl, fn.address) } as const]),
   ];
 }
 

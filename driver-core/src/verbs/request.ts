@@ -9,9 +9,10 @@ import {
   UVERBS_ATTR_F_MANDATORY,
 } from './abi.ts';
 
-/** Sent MANDATORY without exception: an older kernel then refuses what it does not know, instead of quietly doing less. */
+/** Sent MANDATORY unless it says otherwise: an older kernel then refuses what it does not know, instead of quietly doing less. */
 export interface Attribute {
   readonly id: number;
+  readonly optional?: true;
   readonly length: number;
   /** Inline payload or handle; unused where there is a target. */
   readonly data: bigint;
@@ -62,14 +63,19 @@ export async function call(
   device: Device,
   { object, method }: Method,
   attributes: readonly Attribute[],
+  driver = RDMA_DRIVER_MLX5,
 ): Promise<Answer<Reply>> {
-  const { bytes, pointers } = encode(object, method, attributes);
+  const { bytes, pointers } = encode({ object, method }, attributes, driver);
   const answer = await device.ioctl(RDMA_VERBS_IOCTL, bytes, pointers);
   if (refused(answer)) return answer;
-  return (id) => Number(ib_uverbs_attr.read(bytes, at(attributes.findIndex((attribute) => attribute.id === id))).data);
+  // Handles have 32 bits (drivers/infiniband/core/rdma_core.c, an xarray of u32); what stands above is not to be believed.
+  return (id) => {
+    const { data } = ib_uverbs_attr.read(bytes, at(attributes.findIndex((attribute) => attribute.id === id)));
+    return Number(BigInt.asUintN(32, data));
+  };
 }
 
-function encode(object: number, method: number, attributes: readonly Attribute[]) {
+function encode({ object, method }: Method, attributes: readonly Attribute[], driver: number) {
   const bytes = Buffer.alloc(at(attributes.length));
   const pointers: Pointer[] = [];
   ib_uverbs_ioctl_hdr.write(bytes, 0, {
@@ -77,10 +83,11 @@ function encode(object: number, method: number, attributes: readonly Attribute[]
     object_id: object,
     method_id: method,
     num_attrs: attributes.length,
-    driver_id: RDMA_DRIVER_MLX5,
+    driver_id: driver,
   });
-  for (const [index, { id, length, data, target }] of attributes.entries()) {
-    ib_uverbs_attr.write(bytes, at(index), { attr_id: id, len: length, flags: UVERBS_ATTR_F_MANDATORY, data });
+  for (const [index, { id, length, data, target, optional }] of attributes.entries()) {
+    const flags = optional ? 0 : UVERBS_ATTR_F_MANDATORY;
+    ib_uverbs_attr.write(bytes, at(index), { attr_id: id, len: length, flags, data });
     if (target) pointers.push({ offset: at(index) + ib_uverbs_attr.offsets.data, target });
   }
   return { bytes, pointers };

@@ -87,6 +87,8 @@ test('every change can be undone: after all of them the machine is as before', (
     ['capability', NIC, 'crossing_vhca_mkey', 'on'],
     ['firmware-refuse', NIC, 'query_vuid', '0x02'],
     ['firmware-refuse', NIC, 'query_vuid', 'good'],
+    ['rxe-add', 'rxe0'],
+    ['rxe-remove', 'rxe0'],
     ['rdma-limit', '0'],
     ['rdma-limit', 'none'],
     ['hide-uverbs', NIC],

@@ -160,6 +160,11 @@ const status: Argument<{ readonly code: number | undefined }> = {
     return /^0x0*[1-9a-f][0-9a-f]?$/.test(word) ? { code: Number(word) } : undefined;
   },
 };
+const deviceName: Argument<string> = {
+  name: '<name>',
+  expected: 'a name such as rxe0',
+  read: (word) => (/^[a-z][a-z0-9_]{0,30}$/.test(word) ? word : undefined),
+};
 const limit: Argument<{ readonly most: number | undefined }> = {
   name: '<most>',
   expected: 'a number, or none',
@@ -265,6 +270,12 @@ export const CHANGES: readonly ChangeKind[] = [
   }),
   kind('unwedge', [anyFunction], 'let it answer again', (_kernel, one) => {
     one.wedged = false;
+  }),
+  kind('rxe-add', [deviceName], 'make a software RDMA device, as rdma link add <name> type rxe', (kernel, name) => {
+    if (!kernel.addSoftwareDevice(name)) invalid('rxe-add', '<name>', 'a name that no RDMA device has', name);
+  }),
+  kind('rxe-remove', [deviceName], 'take it away again', (kernel, name) => {
+    if (!kernel.removeSoftwareDevice(name)) invalid('rxe-remove', '<name>', 'a software RDMA device', name);
   }),
   kind('rdma-limit', [limit], 'how many contexts and objects the RDMA cgroup grants', (kernel, { most }) => {
     kernel.rdmaLimit = most;

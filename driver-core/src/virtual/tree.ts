@@ -3,8 +3,9 @@
 import { Tree } from './filesystem.ts';
 import type { Firmware, PciFunction, PortState } from './hardware.ts';
 import type { FwctlDevice } from './kernel/fwctl.ts';
-import { classDevicesOf, fwctlClassDevice } from './kernel/kernel.ts';
+import { classDevicesOf, fwctlClassDevice, uverbsOf } from './kernel/kernel.ts';
 import type { Kernel, RdmaDevice } from './kernel/kernel.ts';
+import type { SoftwareDevice } from './kernel/software.ts';
 
 /** The tree below /sys. */
 export function sysfs(kernel: Kernel): Tree {
@@ -21,6 +22,7 @@ export function sysfs(kernel: Kernel): Tree {
   for (const one of present) addFunction(tree, kernel, one);
   for (const one of present) addVirtualFunctions(tree, one, present);
   for (const device of kernel.rdmaDevices()) addRdmaDevice(tree, device);
+  for (const device of kernel.softwareDevices()) addSoftwareDevice(tree, device);
   for (const one of present) addFwctl(tree, one, kernel.fwctlOf(one));
   return tree;
 }
@@ -101,6 +103,25 @@ function addRdmaDevice(tree: Tree, device: RdmaDevice): void {
     if (each.subsystem === 'infiniband_mad') tree.file(`${at}/port`, '1\n');
   }
   if (nic.firmware !== undefined) addInfiniband(tree, `${below(nic)}/infiniband/${name}`, nic, nic.firmware);
+}
+
+/** Without a parent on any bus, so below /sys/devices/virtual. */
+function addSoftwareDevice(tree: Tree, device: SoftwareDevice): void {
+  const { subsystem, name, node } = uverbsOf(device);
+  for (const [of, called] of [
+    ['infiniband', device.name],
+    [subsystem, name],
+  ] as const) {
+    const at = `devices/virtual/${of}/${called}`;
+    tree.directory(at);
+    tree.link(`${at}/subsystem`, `class/${of}`);
+    tree.link(`class/${of}/${called}`, at);
+  }
+  const verbs = `devices/virtual/${subsystem}/${name}`;
+  tree.file(`${verbs}/ibdev`, `${device.name}\n`);
+  if (node) tree.file(`${verbs}/dev`, `${node.major}:${node.minor}\n`);
+  tree.file(`${verbs}/abi_version`, '2\n');
+  tree.file(`devices/virtual/infiniband/${device.name}/node_type`, '1: CA\n');
 }
 
 function addFwctl(tree: Tree, nic: PciFunction, device: FwctlDevice | undefined): void {

@@ -13,6 +13,8 @@ import { FwctlFile } from './fwctl.ts';
 import { methodTable } from './methods.ts';
 import { Mkeys } from './mkeys.ts';
 import { mlx5Ops } from './mlx5.ts';
+import type { SoftwareDevice } from './software.ts';
+import { softwareDevice } from './software.ts';
 import { auxiliaryEvent, classEvent, pciEvent } from './uevent.ts';
 import type { Announcement, ClassDevice } from './uevent.ts';
 import { UverbsFile } from './uverbs.ts';
@@ -80,6 +82,7 @@ export class Kernel {
   readonly #rdmaDevices = new Map<PciFunction, RdmaDevice>();
   readonly #dataDirect = new DataDirect();
   readonly #refusals = new Map<PciFunction, Map<string, Errno>>();
+  readonly #softwareDevices = new Map<string, SoftwareDevice>();
   readonly #fwctlDevices = new Map<PciFunction, FwctlDevice>();
   readonly #files = new Set<UverbsFile>();
   readonly #announce: (event: Announcement) => void;
@@ -208,6 +211,8 @@ export class Kernel {
   openNode(path: string): Answer<NodeFile> {
     const fwctl = this.#fwctlAt(path);
     if (fwctl) return new FwctlFile(fwctl);
+    const software = this.softwareDevices().find(({ number }) => path === `/dev/infiniband/uverbs${number}`);
+    if (software) return this.#openFile(software, software.methods);
     const device = this.uverbsAt(path);
     return device === undefined ? errno('ENOENT', path) : this.#openUverbs(device, path);
   }
@@ -215,6 +220,31 @@ export class Kernel {
   /** The PCI function that calls on this node reach. */
   functionBehind(path: string): PciFunction | undefined {
     return (this.uverbsAt(path) ?? this.#fwctlAt(path))?.nic;
+  }
+
+  softwareDevices(): SoftwareDevice[] {
+    return [...this.#softwareDevices.values()];
+  }
+
+  /** `rdma link add <name> type rxe`; false where the name is taken. */
+  addSoftwareDevice(name: string): boolean {
+    const devices = [...this.rdmaDevices(), ...this.softwareDevices()];
+    if (devices.some((device) => device.name === name)) return false;
+    const device = softwareDevice(name, this.#freeNumber(), () => this.#mayCharge());
+    this.#softwareDevices.set(name, device);
+    return true;
+  }
+
+  /** `rdma link delete <name>`. */
+  removeSoftwareDevice(name: string): boolean {
+    const device = this.#softwareDevices.get(name);
+    if (device !== undefined) device.gone = true;
+    return this.#softwareDevices.delete(name);
+  }
+
+  /** uverbs and umad number their nodes across all drivers. */
+  #freeNumber(): number {
+    return lowestFree(new Set([...this.rdmaDevices(), ...this.softwareDevices()].map(({ number }) => number)));
   }
 
   fwctlOf(nic: PciFunction): FwctlDevice | undefined {
@@ -229,7 +259,11 @@ export class Kernel {
     const refusal = this.#refusals.get(device.nic)?.get('open');
     if (refusal !== undefined) return refusal;
     if (this.rdmaNamespaces === 'exclusive') return errno('EPERM', path);
-    const file = new UverbsFile(device, device.methods, this.settings.pageSize);
+    return this.#openFile(device, device.methods);
+  }
+
+  #openFile(device: UverbsDevice, methods: MethodTable): NodeFile {
+    const file = new UverbsFile(device, methods, this.settings.pageSize);
     this.#files.add(file);
     return {
       ioctl: (request, bytes, pointers) => file.ioctl(request, bytes, pointers),
@@ -260,7 +294,7 @@ export class Kernel {
     const device: RdmaDevice = {
       nic,
       name: name ?? this.#nameFor(nic),
-      number: lowestFree(new Set(this.rdmaDevices().map((other) => other.number))),
+      number: this.#freeNumber(),
       serial: this.#registrations++,
       methods: methodTable(
         mlx5Ops({
@@ -343,6 +377,15 @@ function rdmaName(one: PciFunction): string {
   return one.names.infiniband[0] ?? '';
 }
 
+/** mlx5_2 before mlx5_10. Not localeCompare: its tables take longer to load than a machine to boot. */
+function compareNumbered(a: string, b: string): number {
+  const [[nameA = '', numberA = ''], [nameB = '', numberB = '']] = [a, b].map((name) => name.split(/(?=\d+$)/)) as [
+    string[],
+    string[],
+  ];
+  return nameA === nameB ? Number(numberA) - Number(numberB) : nameA < nameB ? -1 : 1;
+}
+
 /** A NIC that showed a network interface and no RDMA device runs without mlx5_ib. */
 function isRdma(one: PciFunction): boolean {
   return one.kind === 'nic' && (one.names.infiniband.length > 0 || one.names.net.length === 0);
@@ -354,8 +397,7 @@ function lowestFree(taken: ReadonlySet<number>): number {
   return number;
 }
 
-function uverbsOf(device: RdmaDevice): ClassDevice {
-  const { number } = device;
+export function uverbsOf({ number }: { readonly number: number }): ClassDevice {
   const node = { major: INFINIBAND_MAJOR, minor: UVERBS_BASE_MINOR + number, path: `infiniband/uverbs${number}` };
   return { subsystem: 'infiniband_verbs', name: `uverbs${number}`, node };
 }
@@ -377,15 +419,6 @@ function umadOf(device: RdmaDevice): ClassDevice {
 /** What hangs below the NIC's function, in the order in which it goes away. */
 export function classDevicesOf(device: RdmaDevice): ClassDevice[] {
   const netdevs = device.nic.names.net;
-/** mlx5_2 before mlx5_10. Not localeCompare: its tables take longer to load than a machine to boot. */
-function compareNumbered(a: string, b: string): number {
-  const [[nameA = '', numberA = ''], [nameB = '', numberB = '']] = [a, b].map((name) => name.split(/(?=\d+$)/)) as [
-    string[],
-    string[],
-  ];
-  return nameA === nameB ? Number(numberA) - Number(numberB) : nameA < nameB ? -1 : 1;
-}
-
   return [
     ...(device.hasUverbs ? [uverbsOf(device)] : []),
     umadOf(device),
