@@ -8,6 +8,7 @@ import { CdiDirectory } from './cdi-directory.ts';
 import { orAborted } from './delay.ts';
 import type { Allocations } from './containers/allocations.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
+import { GiveBack } from './give-back.ts';
 import { type Hardware, strictest } from './hardware.ts';
 import { kubeletEvents } from './kubelet-events.ts';
 import { Kubelet } from './kubelet/kubelet.ts';
@@ -46,6 +47,7 @@ export class Agent {
   readonly #kubelet: Kubelet;
   readonly #cdi: CdiDirectory | undefined;
   readonly #nics = new NicMemory();
+  readonly #giveBack = new GiveBack();
   readonly #roundBell = new Bell();
   readonly #reportBell = new Bell();
   #last: Result | undefined;
@@ -67,6 +69,7 @@ export class Agent {
         reportAgain: this.#reportBell.ring,
         roundAgain: this.#roundBell.ring,
         remember: (allocation) => allocations.remember(allocation),
+        worked: this.#giveBack.worked,
         warn: (reason, action, note) => node.warn(reason, action, note),
       }),
     });

@@ -15,12 +15,14 @@ export interface Wishes {
   readonly roundAgain: () => void;
   /** What the kubelet will replay at every start of the container. */
   readonly remember: (allocation: Allocation) => void;
+  /** An answer leaves garbage behind. */
+  readonly worked: () => void;
   /** An event that people see on the node's object. */
   readonly warn: (reason: string, action: string, note: string) => void;
 }
 
 export function kubeletEvents(log: Log, metrics: Metrics, wishes: Wishes): KubeletEvents {
-  const { reportAgain, roundAgain, remember, warn } = wishes;
+  const { reportAgain, roundAgain, remember, worked, warn } = wishes;
   let settling: NodeJS.Timeout | undefined;
   const reportOnceSettled = (): void => {
     settling ??= setTimeout(() => {
@@ -47,6 +49,7 @@ export function kubeletEvents(log: Log, metrics: Metrics, wishes: Wishes): Kubel
       else log.warn({ resource, ...errorFields(error) }, 'an allocation was refused');
       if (answer) remember({ resource, ids, env: answer.envs });
       reportOnceSettled();
+      worked();
     },
     verified: (resource, error) => {
       if (error === undefined) return;

@@ -14,7 +14,7 @@ import { putSection } from '../document.ts';
 const here = import.meta.dirname;
 const built = join(here, '../../../build/bench');
 /** As the chart starts the agent (charts/data-direct/templates/agent/daemonset.yaml). */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=48'];
+const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=48', '--expose-gc'];
 const LONGEST_MS = 60 * 60_000;
 
 interface Plugin {

@@ -115,7 +115,7 @@ export function fencing(world: () => World): void {
       ['change a DataDirectNode', ['annotate', 'ddn', 'THE_NODE', 'a=b']],
       ['delete a DataDirectNode', ['delete', 'ddn', 'THE_NODE']],
       ['write a policy', ['annotate', 'ddp', 'gb300', 'a=b']],
-      ['label a Node', ['label', 'node', 'THE_NODE', 'datadirect.dev/path=ready', '--overwrite']],
+      ['label a Node', ['label', 'node', 'THE_NODE', 'fenced=no']],
       ['read Secrets', ['get', 'secrets', '--namespace', NAMESPACE]],
     ])('has no right to %s', async (_what, args) => {
       const own = args.map((word) => (word === 'THE_NODE' ? world().node : word));
