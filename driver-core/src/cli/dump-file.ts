@@ -18,24 +18,36 @@ export async function dumpOf(
   { snapshot, paths: seen }: Pick<Node, 'snapshot' | 'paths'>,
 ): Promise<object[]> {
   const paths = new Map(seen.map((path) => [path.id, path]));
-  const entries = listFunctions(host.sysfs).map((fn) => entryOf(host, fn, extensionOf(fn, snapshot, paths)));
+  const there = present(host);
+  const entries = there.map(({ fn, modalias }) => {
+    const { physfn, ...extension } = extensionOf(fn, snapshot, paths);
+    const pf = there.find((other) => other.fn.address === physfn)?.fn.address;
+    return entryOf(host, fn, modalias, { physfn: pf, ...extension });
+  });
   return [hostEntry(host, snapshot), ...(await Promise.all(entries))];
 }
 
 /** The form cannot do without a configuration space; this is what the bus reads from a function that does not answer. */
 const NO_ANSWER = Buffer.alloc(64, 0xff);
 
-async function entryOf(host: Host, fn: PciFunction, extension: object): Promise<object> {
+/** What goes away meanwhile is left out: of a function without ids, or of a VF without its PF, no node could be made again. */
+function present({ sysfs }: Host): { readonly fn: PciFunction; readonly modalias: string }[] {
+  return listFunctions(sysfs).flatMap((fn) => {
+    const modalias = sysfs.read(`${fn.path}/modalias`);
+    return refused(modalias) ? [] : [{ fn, modalias: modalias.toString('latin1').trim() }];
+  });
+}
+
+async function entryOf(host: Host, fn: PciFunction, modalias: string, extension: object): Promise<object> {
   const { sysfs } = host;
   const { driver, iommuGroup, numaNode } = readAttachment(sysfs, fn);
   // One after the other: they reach the same device.
   const config = await sysfs.readSlow(`${fn.path}/config`, fn.address);
   const vpd = await sysfs.readSlow(`${fn.path}/vpd`, fn.address);
-  const modalias = sysfs.read(`${fn.path}/modalias`);
   return {
     realpath: `/sys/${fn.path}`,
     config: compressed(refused(config) ? NO_ANSWER : config),
-    modalias: refused(modalias) ? '' : modalias.toString('latin1').trim(),
+    modalias,
     iommu_group: iommuGroup === undefined ? null : Number(iommuGroup),
     numa_node: numaNode ?? -1,
     ...(refused(vpd) ? {} : { vpd: compressed(vpd) }),
@@ -49,7 +61,12 @@ async function entryOf(host: Host, fn: PciFunction, extension: object): Promise<
   };
 }
 
-function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<string, Path>): object {
+interface Extension {
+  readonly physfn?: string | undefined;
+  readonly [fact: string]: unknown;
+}
+
+function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<string, Path>): Extension {
   const nic = nics.find((other) => other.fn.address === fn.address);
   if (!nic) return {};
   const { linkLayer, physicalFunction: physfn, port } = nic;
