@@ -1,5 +1,5 @@
-// Whether the libmlx5 that a container brings along can do data direct. One that cannot loses it without a word: NCCL and UCX look the
-// function up by name and symbol version, and go on without it.
+// Whether the libmlx5 that a container brings along can do data direct. One that cannot loses it without a word: NCCL looks the
+// function up by name and symbol version, and goes on without it.
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
