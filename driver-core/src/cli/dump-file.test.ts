@@ -9,9 +9,9 @@ import { readNode } from './node.ts';
 it('of a node from which a NIC with VFs goes away meanwhile can be read all the same', async () => {
   const host = createVirtualHost(await loadFixture('dual-port'));
   const node = await readNode(host, 'None');
-  const [vf] = node.paths.filter(({ nic }) => nic.function === 'VF');
+  const vf = node.paths.find(({ nic }) => nic.function === 'VF');
   const pf = host.sysfs.real('bus/pci/devices/0000:03:00.0');
-  host.sysfsTree.directory(String(pf)).entries.delete('modalias');
+  host.sysfsTree.directory(pf as string).entries.delete('modalias');
   const { functions } = parseFixture('dump', JSON.parse(JSON.stringify(await dumpOf(host, node))));
   const addresses = functions.map(({ address }) => address);
   expect(addresses).toContain(vf?.id);
