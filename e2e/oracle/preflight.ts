@@ -16,6 +16,7 @@ export async function prepare(): Promise<Oracles | string> {
         { file: 'python3', package: 'python3' },
         { file: 'gcc', package: 'gcc' },
         { file: '/usr/include/stdio.h', package: 'libc6-dev' },
+        { file: 'readelf', package: 'binutils' },
       ],
       report,
     );

@@ -29,6 +29,8 @@ interface Source {
 }
 
 const MLX5 = 'include/linux/mlx5/mlx5_ifc.h';
+/** libmlx5 and its like. The whole package is kept, as the root of a container that has nothing else. */
+const PROVIDERS = 'ibverbs-providers';
 /** linux-headers-amd64 depends on linux-headers-6.12.107+deb13-amd64, and that on …-common, which has the kernel's own headers. */
 const KERNEL_HEADERS = 'linux-headers-common';
 
@@ -42,6 +44,8 @@ const SOURCES = {
   'uapi-newest': { package: 'linux-libc-dev', suite: 'trixie-backports', has: 'usr/include/rdma/mlx5-abi.h', up: 2 },
   'mlx5-6.12': { package: KERNEL_HEADERS, suite: 'trixie', has: MLX5, up: 1, as: 'linux/mlx5' },
   'mlx5-newest': { package: KERNEL_HEADERS, suite: 'trixie-backports', has: MLX5, up: 1, as: 'linux/mlx5' },
+  'libmlx5-44': { package: PROVIDERS, suite: 'bookworm', has: 'libmlx5.so.1', up: 4 },
+  'libmlx5-56': { package: PROVIDERS, suite: 'trixie', has: 'libmlx5.so.1', up: 4 },
 } as const satisfies Readonly<Record<string, Source>>;
 
 type Name = keyof typeof SOURCES;
@@ -93,7 +97,7 @@ async function build(source: Source, archive: DebianArchive, directory: string):
     if (found === undefined)
       throw oracleError('PACKAGE_CONTENT_MISSING', { what: source.has, package: source.package });
     const kept = join(work, found, ...Array.from({ length: source.up }, () => '..'));
-    await cp(kept, join(directory, CONTENT, source.as ?? ''), { recursive: true });
+    await cp(kept, join(directory, CONTENT, source.as ?? ''), { recursive: true, verbatimSymlinks: true });
     await writeFile(join(directory, VERSION), `${JSON.stringify(version)}\n`);
   } finally {
     await rm(work, { recursive: true, force: true });
