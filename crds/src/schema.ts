@@ -307,6 +307,7 @@ export const nodePathSchema = z.object({
   reason: pathReasonSchema.describe('one word; docs/troubleshooting.md has a section on each'),
   message: z.string().max(1024).describe('the reason in a sentence, with addresses and numbers'),
   since: time.describe('when reason last changed'),
+  portFalls: count.optional().describe('how often the port was seen to go down; absent for never'),
 });
 
 const containerFindingSchema = z.object({
@@ -342,6 +343,11 @@ export const dataDirectNodeStatusSchema = z.object({
         capacity: count.describe('devices told to the kubelet'),
         healthy: count.describe('those of them that pods can be given'),
         allocated: count.optional().describe('as pod-resources says; absent where it could not be asked'),
+        hintsRefused: z
+          .string()
+          .max(1024)
+          .optional()
+          .describe('why the kubelet is told no NUMA nodes although the policy asks for topology hints'),
       }),
     )
     .max(64)

@@ -1,5 +1,6 @@
 // The node agent's loop. A round reads the whole truth, decides, and tells the kubelet; behind it a second loop reports to the API.
 // Events (uevents, a rescan, a new spec) only ask for another round.
+import type { DataDirectNodeSpec } from '@data-direct/crds';
 import { errorFields, type Log } from '@data-direct/process';
 
 import { cdiSpec } from './allocation/cdi.ts';
@@ -19,6 +20,7 @@ import type { FollowedSpec, NodeObject } from './node-object.ts';
 import { assign } from './pool.ts';
 import { repeat } from './repeat.ts';
 import type { Reporter, Result } from './reporter.ts';
+import { hintsRefusal } from './topology-hints.ts';
 import { troubleTeller } from './troubles.ts';
 
 export interface AgentOptions {
@@ -81,7 +83,7 @@ export class Agent {
     node.start(this.#roundBell.ring);
     const running = Promise.all([
       repeat(signal, this.#failed, () => this.#listen(signal)),
-      repeat(signal, this.#failed, () => this.#verify(signal)),
+      repeat(signal, this.#failed, () => this.#wait(signal)),
       repeat(signal, this.#failed, () => this.#round(signal)),
       repeat(signal, this.#failed, () => this.#report(signal)),
     ]);
@@ -98,11 +100,11 @@ export class Agent {
     }
   }
 
-  async #verify(signal: AbortSignal): Promise<void> {
+  async #wait(signal: AbortSignal): Promise<void> {
     const { hardware, metrics } = this.#options;
-    await hardware.verificationDue(signal);
+    await hardware.due(signal);
     if (signal.aborted) return;
-    metrics.roundAsked('verification');
+    metrics.roundAsked('due');
     this.#roundBell.ring();
   }
 
@@ -113,14 +115,23 @@ export class Agent {
     const { spec, generation } = node.spec() ?? NOTHING_ASKED;
     const paths = await hardware.observe(strictest(spec.resources));
     if (signal.aborted) return;
-    this.#nics.learn(node.status()?.paths ?? []);
-    const assignment = assign(spec, paths, (path) => this.#nics.recall(path));
+    const reported = node.status()?.paths ?? [];
+    this.#nics.learn(reported);
+    hardware.ports.learn(reported);
+    const assignment = assign(spec, paths, (path) => this.#nics.recall(path), this.#hintsRefused(spec));
     await this.#cdi?.publish(assignment.pools.map((pool) => cdiSpec(pool, deviceDir)));
     await this.#kubelet.advertise(assignment);
-    this.#last = { assignment, generation };
+    this.#last = { assignment, generation, portFalls: (id) => hardware.ports.falls(id) };
     this.#lastEnded = performance.now();
     metrics.round(assignment, (this.#lastEnded - began) / 1000);
     this.#reportBell.ring();
+  }
+
+  /** The kubelet's version is asked for only where it matters. */
+  #hintsRefused({ resources }: DataDirectNodeSpec): string | undefined {
+    if (!resources.some(({ topologyHints }) => topologyHints === 'DmaNumaNode')) return undefined;
+    const { hardware, node } = this.#options;
+    return hintsRefusal({ numaNodes: hardware.numaNodes(), kubeletVersion: node.kubeletVersion() });
   }
 
   async #report(signal: AbortSignal): Promise<void> {

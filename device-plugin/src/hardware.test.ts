@@ -47,7 +47,7 @@ test('when the interval is over a round is due, and asks about every path again'
   await round();
   const stop = new AbortController();
   let isDue = false;
-  const due = hardware.verificationDue(stop.signal).then(() => (isDue = true));
+  const due = hardware.due(stop.signal).then(() => (isDue = true));
   for (let minute = 0; minute < 8; minute++) await pass(MINUTE);
   expect(isDue).toBe(false);
   for (let minute = 8; minute < 12; minute++) await pass(MINUTE);

@@ -1,8 +1,17 @@
 // driver-core as the agent uses it: when to do a round, what the round may take from the last one, and when the kernel is asked again.
 import type { NodeResource } from '@data-direct/crds';
-import { follow, type Host, Observer, type Path, type Trigger, type VerificationLevel } from '@data-direct/driver-core';
+import {
+  follow,
+  type Host,
+  Observer,
+  type Path,
+  refused,
+  type Trigger,
+  type VerificationLevel,
+} from '@data-direct/driver-core';
 
 import { milliseconds } from './duration.ts';
+import { PortHistory } from './port-history.ts';
 
 export interface HardwareOptions {
   /** From the first uevent until the round: binding a driver makes a burst of them. */
@@ -37,12 +46,15 @@ const LOOK_MS = 5000;
 const JITTER = 0.1;
 
 export class Hardware {
+  readonly ports = new PortHistory();
   readonly #host: Host;
   readonly #observer: Observer;
   readonly #options: HardwareOptions;
   /** What asked for the next round. */
   #pending: Trigger | undefined;
   #intervalMs = LONGEST_INTERVAL_MS;
+  /** When a port that flapped will count again. */
+  #steadyAt = Number.POSITIVE_INFINITY;
   /** When the kernel was asked about every path for the last time, and the share of the interval until the next. */
   #verified = { at: Number.NEGATIVE_INFINITY, jitter: 1 };
 
@@ -60,20 +72,30 @@ export class Hardware {
     }
   }
 
-  /** Resolves when a round is due because of the interval alone, or when the signal aborts. */
-  async verificationDue(signal: AbortSignal): Promise<void> {
+  /** Resolves when a round is due because time has passed, or when the signal aborts. */
+  async due(signal: AbortSignal): Promise<void> {
     const { clock } = this.#host;
     do await clock.sleep(Math.min(LOOK_MS, Math.max(this.#dueInMs, 0) + 1), signal);
     while (!signal.aborted && this.#dueInMs > 0);
   }
 
-  observe({ level: verification, intervalMs }: Verification): Promise<readonly Path[]> {
+  async observe({ level: verification, intervalMs }: Verification): Promise<readonly Path[]> {
     const trigger = this.#pending ?? NOTHING_CHANGED;
     this.#pending = undefined;
     this.#intervalMs = intervalMs;
-    const reverify = this.#dueInMs <= 0;
-    if (reverify) this.#verified = { at: this.#host.clock.now(), jitter: 1 + JITTER * (2 * Math.random() - 1) };
-    return this.#observer.round({ verification, trigger, reverify });
+    const { clock } = this.#host;
+    const reverify = this.#verificationAt <= clock.now();
+    if (reverify) this.#verified = { at: clock.now(), jitter: 1 + JITTER * (2 * Math.random() - 1) };
+    const paths = await this.#observer.round({ verification, trigger, reverify });
+    const steady = this.ports.steady(paths, clock.now());
+    this.#steadyAt = this.ports.nextSteady(clock.now());
+    return steady;
+  }
+
+  /** As the kernel shows them; one where it shows none. */
+  numaNodes(): number {
+    const listed = this.#host.sysfs.list('devices/system/node');
+    return refused(listed) ? 1 : listed.filter((name) => /^node\d+$/.test(name)).length;
   }
 
   /** The kernel is asked about these NICs now, whatever it has said before. */
@@ -81,8 +103,12 @@ export class Hardware {
     return this.#observer.round({ verification, trigger: { kind: 'uevents', functions: nics } });
   }
 
+  get #verificationAt(): number {
+    return this.#verified.at + this.#intervalMs * this.#verified.jitter;
+  }
+
   get #dueInMs(): number {
-    return this.#verified.at + this.#intervalMs * this.#verified.jitter - this.#host.clock.now();
+    return Math.min(this.#verificationAt, this.#steadyAt) - this.#host.clock.now();
   }
 }
 

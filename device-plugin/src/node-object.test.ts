@@ -15,6 +15,7 @@ import { assignment, resource, tray } from './test-support.ts';
 
 const NODE = 'node-1';
 const pods: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
+const nodes: Resource<KubeObject> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 let server: VirtualServer;
 let checkpointFile: string;
 let troubles: string[];
@@ -22,7 +23,7 @@ let troubles: string[];
 beforeEach(async () => {
   const directory = mkdtempSync(join(tmpdir(), 'node-object-'));
   server = await startVirtualServer({
-    resources: [{ ...dataDirectNodes, status: true, listMapKeys: { 'status.paths': ['id'] } }, pods],
+    resources: [{ ...dataDirectNodes, status: true, listMapKeys: { 'status.paths': ['id'] } }, pods, nodes],
   });
   checkpointFile = join(directory, 'spec.json');
   troubles = [];
@@ -75,12 +76,25 @@ function statusOf({
     allocated: new Map<string, number>(),
     containers: [],
     generation,
+    portFalls: () => 0,
     kernel: '6.12.0',
     agentVersion: '0.1.0',
     now: new Date('2026-11-22T12:00:00Z'),
   };
   return nodeStatus(findings, previous);
 }
+
+test('the kubelet’s version is asked for when somebody wants it, and its coming asks for a round', async () => {
+  const status = { nodeInfo: { kubeletVersion: 'v1.35.2' } };
+  server.store.create(nodes, { metadata: { name: NODE }, status });
+  create(resource());
+  const { node, changes } = follow();
+  await until(() => node.spec() !== undefined, 'a spec');
+  const before = changes();
+  expect(node.kubeletVersion()).toBeUndefined();
+  await until(() => changes() > before, 'a round');
+  expect(node.kubeletVersion()).toBe('v1.35.2');
+});
 
 test('the spec of its own node is followed, and kept for a time without a server', async () => {
   server.store.create(dataDirectNodes, {

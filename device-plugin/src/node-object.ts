@@ -26,6 +26,7 @@ import {
 
 import type { Checkpoint } from './checkpoint.ts';
 import { within } from './delay.ts';
+import { KubeletVersion } from './kubelet-version.ts';
 import { nodeSpec } from './node-spec.ts';
 import type { Transition } from './node-status.ts';
 
@@ -54,6 +55,8 @@ export interface NodeObject {
     transitions: readonly Transition[],
     containers?: readonly ContainerStatus[],
   ): void;
+  /** Of the node's kubelet, as the API server says; undefined while it is not known. Knowing it asks for a round. */
+  kubeletVersion(): string | undefined;
   /** An event of type Warning about the object, for what no later round will tell. */
   warn(reason: string, action: string, note: string): void;
   /** Ends within `timeoutMs`. */
@@ -97,6 +100,7 @@ export class ClusterNodeObject implements NodeObject {
   readonly #reflector: Reflector<NodeKubeObject>;
   readonly #writer: WorkQueue;
   readonly #events: EventRecorder;
+  readonly #kubelet: KubeletVersion;
   #heartbeat: { readonly uid: string; readonly lease: LeaseHeartbeat } | undefined;
   readonly #stopping = new AbortController();
   #onChange: () => void = () => {};
@@ -111,6 +115,12 @@ export class ClusterNodeObject implements NodeObject {
   constructor(options: ClusterNodeOptions) {
     const { api, node, instance, onTrouble } = options;
     this.#options = options;
+    this.#kubelet = new KubeletVersion({
+      api,
+      node,
+      onChange: () => this.#onChange(),
+      onError: (error) => onTrouble('api', error),
+    });
     this.#reflector = new Reflector({
       api,
       resource: dataDirectNodes,
@@ -168,6 +178,11 @@ export class ClusterNodeObject implements NodeObject {
           note: `path ${path.name} (${path.id}) was ${before}: ${path.message}`,
         });
     if (containers.length > 0) void this.#tellPods(containers);
+  }
+
+  kubeletVersion(): string | undefined {
+    void this.#kubelet.refresh();
+    return this.#kubelet.version;
   }
 
   warn(reason: string, action: string, note: string): void {

@@ -21,6 +21,7 @@ function findings(
     allocated: new Map([['path', 2]]),
     containers: [],
     generation: 7,
+    portFalls: () => 0,
     kernel: '6.14.0',
     agentVersion: '0.1.0',
     now: noon,
@@ -173,4 +174,18 @@ test('a container with the same fault in two resources, a thousand containers an
   expect(dataDirectNodeStatusSchema.safeParse(status).error).toBeUndefined();
   expect(status.containers).toHaveLength(128);
   expect(status.containers?.[1]?.pod).toBe('pod-1');
+});
+
+test('how often a port fell is told, and nothing where it never did', () => {
+  const status = nodeStatus(findings({}, { portFalls: (id) => (id === '0001:03:00.0' ? 4 : 0) }), undefined);
+  expect(status.paths?.map(({ portFalls }) => portFalls)).toEqual([undefined, 4, undefined, undefined]);
+  expect(dataDirectNodeStatusSchema.safeParse(status).success).toBe(true);
+});
+
+test('a resource whose topology hints are refused says why', () => {
+  const resources = [resource({ topologyHints: 'DmaNumaNode' }), resource({ name: 'other' })];
+  const refused = assignment({ resources, hintsRefused: 'this node has 36 NUMA nodes' });
+  const status = nodeStatus(findings({}, { assignment: refused }), undefined);
+  expect(status.resources?.map(({ hintsRefused }) => hintsRefused)).toEqual(['this node has 36 NUMA nodes', undefined]);
+  expect(dataDirectNodeStatusSchema.safeParse(status).success).toBe(true);
 });

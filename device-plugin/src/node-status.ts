@@ -23,6 +23,8 @@ export interface Findings {
   readonly containers: readonly ContainerFinding[] | undefined;
   /** The generation of spec that was followed; undefined for a spec that is not the API server's. */
   readonly generation: number | undefined;
+  /** How often the port of a path was seen to fall. */
+  readonly portFalls: (path: string) => number;
   readonly kernel: string;
   readonly agentVersion: string;
   readonly now: Date;
@@ -40,7 +42,7 @@ const MESSAGE_LIMIT = 1024;
 /** `previous` is the status before this one, of this agent or of the one before it: what has not changed keeps its time. */
 export function nodeStatus(findings: Findings, previous: DataDirectNodeStatus | undefined): DataDirectNodeStatus {
   const { assignment, generation, kernel, agentVersion, now } = findings;
-  const paths = assignment.paths.map((path) => nodePath(path, poolOf(assignment, path.id), previous, now));
+  const paths = assignment.paths.map((path) => nodePath(path, poolOf(assignment, path.id), findings, previous));
   const held = paths.filter((path) => path.resource !== undefined);
   const containers = containerStatuses(findings, previous);
   return {
@@ -108,7 +110,14 @@ function isSameFinding(a: FindingKey, b: FindingKey): boolean {
   return a.namespace === b.namespace && a.pod === b.pod && a.container === b.container && a.reason === b.reason;
 }
 
-function nodePath(path: Path, pool: Pool | undefined, previous: DataDirectNodeStatus | undefined, now: Date): NodePath {
+function nodePath(
+  path: Path,
+  pool: Pool | undefined,
+  findings: Findings,
+  previous: DataDirectNodeStatus | undefined,
+): NodePath {
+  const { now } = findings;
+  const portFalls = findings.portFalls(path.id);
   const before = previous?.paths?.find(({ id }) => id === path.id);
   const { function: kind, model, linkLayer, portState, defaultRoute } = path.nic;
   return {
@@ -126,11 +135,12 @@ function nodePath(path: Path, pool: Pool | undefined, previous: DataDirectNodeSt
     reason: path.reason,
     message: path.message.slice(0, MESSAGE_LIMIT),
     since: before?.reason === path.reason ? before.since : now.toISOString(),
+    ...(portFalls > 0 && { portFalls }),
   };
 }
 
 function resourceStatus(
-  { resource, devices }: Pool,
+  { resource, devices, hintsRefused }: Pool,
   allocated: ReadonlyMap<string, number> | undefined,
 ): NonNullable<DataDirectNodeStatus['resources']>[number] {
   return {
@@ -138,6 +148,7 @@ function resourceStatus(
     capacity: devices.length,
     healthy: devices.filter((device) => device.healthy).length,
     ...(allocated && { allocated: allocated.get(resource.name) ?? 0 }),
+    ...defined({ hintsRefused }),
   };
 }
 

@@ -22,6 +22,8 @@ export interface Pool {
   readonly resource: NodeResource;
   readonly paths: readonly Path[];
   readonly devices: readonly Device[];
+  /** Why the kubelet is told no NUMA nodes although the policy asks for it. */
+  readonly hintsRefused?: string;
 }
 
 /** What one round decided: every path of the node, and the pools they went to. */
@@ -30,11 +32,15 @@ export interface Assignment {
   readonly pools: readonly Pool[];
 }
 
-/** The same truth gives the same answer; the order of paths does not matter. `nicOf` is how policies see a path's NIC. */
+/**
+ * The same truth gives the same answer; the order of paths does not matter. `nicOf` is how policies see a path's NIC, `hintsRefused` why
+ * this node gets no topology hints.
+ */
 export function assign(
   spec: DataDirectNodeSpec,
   observed: readonly Path[],
   nicOf: (path: Path) => SelectableNic,
+  hintsRefused?: string,
 ): Assignment {
   const owned = observed
     .toSorted((a, b) => compare(a.id, b.id))
@@ -46,7 +52,9 @@ export function assign(
     paths: owned.map(({ path }) => path),
     pools: spec.resources.map((resource) => {
       const paths = owned.filter((entry) => entry.resource === resource).map(({ path }) => path);
-      return { resource, paths, devices: paths.flatMap((path) => devicesOf(resource, path)) };
+      const devices = paths.flatMap((path) => devicesOf(resource, path));
+      const isRefused = resource.topologyHints === 'DmaNumaNode' && hintsRefused !== undefined;
+      return { resource, paths, devices, ...(isRefused && { hintsRefused }) };
     }),
   };
 }

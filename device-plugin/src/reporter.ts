@@ -29,6 +29,8 @@ export interface Result {
   readonly assignment: Assignment;
   /** Of the spec that was followed. */
   readonly generation: number | undefined;
+  /** How often the port of a path was seen to fall. */
+  readonly portFalls: (path: string) => number;
 }
 
 export class Reporter {
@@ -42,7 +44,10 @@ export class Reporter {
     this.#options = options;
   }
 
-  async report({ assignment, generation }: Result, isRegistered: (resource: string) => boolean): Promise<void> {
+  async report(
+    { assignment, generation, portFalls }: Result,
+    isRegistered: (resource: string) => boolean,
+  ): Promise<void> {
     const { node, now, kernelRelease } = this.#options;
     this.#save();
     const held = await this.#held();
@@ -55,6 +60,7 @@ export class Reporter {
         allocated: held && counted(held),
         containers,
         generation,
+        portFalls,
         kernel: kernelRelease,
         agentVersion: AGENT_VERSION,
         now: now(),

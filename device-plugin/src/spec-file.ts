@@ -49,6 +49,9 @@ export class SpecFile implements NodeObject {
     this.#status = status;
   }
 
+  /** Nobody says it without an API server. */
+  kubeletVersion(): undefined {}
+
   /** The log has it already, and nobody else listens here. */
   warn(): void {}
 

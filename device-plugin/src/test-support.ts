@@ -65,7 +65,13 @@ export function resource(fields: object = {}): NodeResource {
   return compiled;
 }
 
-export function assignment({ resources = [resource()], paths = tray() } = {}): Assignment {
+interface Assigned {
+  readonly resources?: NodeResource[];
+  readonly paths?: Path[];
+  readonly hintsRefused?: string;
+}
+
+export function assignment({ resources = [resource()], paths = tray(), hintsRefused }: Assigned = {}): Assignment {
   const nics = new NicMemory();
-  return assign({ resources }, paths, (each) => nics.recall(each));
+  return assign({ resources }, paths, (each) => nics.recall(each), hintsRefused);
 }

@@ -260,6 +260,7 @@ describe.each(['Deployment', 'Job'] as const)('the %s', (kind) => {
 describe('rights', () => {
   test('the agent reads node objects and pods, and writes the status of its node, its heartbeat and Events', () => {
     expect(rightsOf('agent')).toEqual([
+      'cluster /nodes: get',
       'cluster /pods: get',
       'cluster datadirect.dev/datadirectnodes/status: patch',
       'cluster datadirect.dev/datadirectnodes: get list watch',

@@ -311,3 +311,16 @@ test('a hundred kubelet restarts in a row: each finds the resource again, whole,
   expect(lost).toEqual(Array.from({ length: 100 }, () => undefined));
   expect(process.getActiveResourcesInfo().length).toBeLessThan(handles + 10);
 }, 60_000);
+
+test('the kubelet is told the DMA function’s NUMA node where the policy asks for it, and none where none is known', async () => {
+  const hinted = { resources: [resource({ topologyHints: 'DmaNumaNode' })] };
+  const [first, ...others] = tray();
+  if (!first?.dma) throw new Error('the tray has no DMA function');
+  const homeless = { ...first, dma: { ...first.dma, numaNode: undefined } };
+  await plugin.advertise(assignment({ ...hinted, paths: [homeless, ...others] }));
+  await kubelet.until('four paths', sees(ids));
+  const told = (): unknown[] | undefined => kubelet.resource(PATH)?.devices.map(({ numaNode }) => numaNode);
+  expect(told()).toEqual([undefined, 0, 1, 1]);
+  await plugin.advertise(assignment({ ...hinted, hintsRefused: 'this node has 36 NUMA nodes' }));
+  await kubelet.until('no hints', () => told()?.every((numaNode) => numaNode === undefined) ?? false);
+});

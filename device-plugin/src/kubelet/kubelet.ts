@@ -198,9 +198,10 @@ function pluginOptions({ resource }: Pool): PluginOptions {
   return { preStartRequired: resource.verification.level === 'Registration', getPreferredAllocationAvailable: true };
 }
 
-function advertised({ resource, devices }: Pool): AdvertisedDevice[] {
+function advertised({ resource, devices, hintsRefused }: Pool): AdvertisedDevice[] {
   return devices.map(({ id, healthy, path }: Device) => {
-    const numaNode = resource.topologyHints === 'DmaNumaNode' ? path.dma?.numaNode : undefined;
+    const isHinted = resource.topologyHints === 'DmaNumaNode' && hintsRefused === undefined;
+    const numaNode = isHinted ? path.dma?.numaNode : undefined;
     return { id, healthy, ...(numaNode !== undefined && { numaNode }) };
   });
 }
