@@ -92,6 +92,10 @@ bench-agent: install ## the agent beside a least Go and a least grpc-js plug-in,
 bench-placement: install ## how often a pod gets paths beside its GPUs, against random and first-fit, table into docs/benchmarks.md
 	$(TS) e2e/bench/placement.ts
 
+.PHONY: bench-reaction
+bench-reaction: install ## from the unbind of a DMA function to the new assessment, p50 and p99, table into docs/benchmarks.md
+	$(TS) e2e/bench/reaction.ts
+
 .PHONY: clean
 clean: ## remove what was built (caches outside the checkout stay)
 	rm -rf build dist coverage */dist
