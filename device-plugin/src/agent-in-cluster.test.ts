@@ -21,6 +21,7 @@ const PATH = 'datadirect.dev/path';
 const NODE = { name: 'node-1' };
 let directory: string;
 let checkpointFile: string;
+let allocationsFile: string;
 let server: VirtualServer;
 let kubelet: VirtualKubelet;
 let host: VirtualHost;
@@ -28,6 +29,7 @@ let host: VirtualHost;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'agent-'));
   checkpointFile = join(directory, 'state/spec.json');
+  allocationsFile = join(directory, 'state/allocations.json');
   const listMapKeys = {
     'spec.resources': ['name'],
     'status.paths': ['id'],
@@ -56,7 +58,7 @@ function startAgent(): () => Promise<void> {
     onTrouble: () => {},
   });
   const log = createLog('silent');
-  const allocations = new Allocations(join(directory, 'state/allocations.json'));
+  const allocations = new Allocations(allocationsFile);
   allocations.load();
   const agent = createAgent({
     host,
@@ -143,7 +145,7 @@ test('a container whose path breaks is stale, for the next agent too, until the 
   ask(resource());
   await kubelet.until('four paths', healthy(4));
   await kubelet.admit('train', PATH, 4);
-  await until(() => existsSync(join(directory, 'state/allocations.json')), 'the answer on disk');
+  await until(() => existsSync(allocationsFile), 'the answer on disk');
   await end();
   applyChange(host, ['unbind', '0009:03:00.0']);
   startAgent();
@@ -161,12 +163,15 @@ test('a container whose path breaks is stale, for the next agent too, until the 
 test('a spec without resources withdraws everything, and says so', async () => {
   startAgent();
   ask(resource());
-  await until(() => registered() === 'True', 'registered');
+  await kubelet.until('four paths', healthy(4));
+  await kubelet.admit('train', PATH, 4);
+  await until(() => existsSync(allocationsFile), 'the answer on disk');
   ask();
   await until(() => status()?.observedGeneration === 2, 'the new spec followed');
   expect(status()?.resources).toEqual([]);
   expect(kubelet.resource(PATH)).toMatchObject({ devices: [], isConnected: false });
   expect(existsSync(checkpointFile)).toBe(false);
+  expect(existsSync(allocationsFile)).toBe(false);
 });
 
 test('a node without an object has nothing to advertise', async () => {

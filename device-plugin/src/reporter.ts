@@ -49,7 +49,7 @@ export class Reporter {
     isRegistered: (resource: string) => boolean,
   ): Promise<void> {
     const { node, now, kernelRelease } = this.#options;
-    this.#save();
+    this.#save(isWithdrawn(assignment, generation));
     const held = await this.#held();
     const containers = held && this.#judge(held, assignment);
     const previous = node.status();
@@ -101,10 +101,11 @@ export class Reporter {
   }
 
   /** An allocation makes a report, so this is soon after it. What cannot be written is known from memory, and tried at the next report. */
-  #save(): void {
+  #save(withdrawn: boolean): void {
     const { allocations, log, metrics } = this.#options;
     try {
-      allocations.save();
+      if (withdrawn) allocations.clear();
+      else allocations.save();
       this.#allocationsSaved = true;
     } catch (error) {
       metrics.trouble('allocations', error);
@@ -139,6 +140,11 @@ export class Reporter {
     for (const id of this.#logged.keys())
       if (!present.has(id) && this.#logged.delete(id)) log.warn({ path: id }, 'the path is gone');
   }
+}
+
+/** A spec that says so; that none is known yet is something else. */
+function isWithdrawn({ pools }: Assignment, generation: number | undefined): boolean {
+  return pools.length === 0 && generation !== undefined;
 }
 
 /** Devices of ours that containers hold, by resource as the policy names it. */

@@ -1,5 +1,5 @@
 // What is remembered of answers to the kubelet, across restarts of the agent and full disks.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -47,6 +47,18 @@ test('the next agent knows what this one answered', () => {
 
 test('a node without a record begins with none', () => {
   expect(restarted().given('path', ['a'])).toBeUndefined();
+});
+
+test('a node that is withdrawn keeps no record', () => {
+  allocations.remember({ resource: 'path', ids: ['a'], env: on });
+  allocations.save();
+  allocations.clear();
+  allocations.save();
+  expect([allocations.given('path', ['a']), restarted().given('path', ['a']), existsSync(file)]).toEqual([
+    undefined,
+    undefined,
+    false,
+  ]);
 });
 
 test.each([

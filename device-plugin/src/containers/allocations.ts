@@ -46,6 +46,13 @@ export class Allocations {
     this.#unsaved = true;
   }
 
+  /** The node is withdrawn: nothing of ours stays on it. Throws what the file system says. */
+  clear(): void {
+    this.#known = [];
+    this.#unsaved = false;
+    this.#file?.remove();
+  }
+
   /** What a container with exactly these devices was given; undefined where that was before anything was remembered. */
   given(resource: string, ids: readonly string[]): Env | undefined {
     const known = this.#known.find((each) => each.resource === resource && isSame(each.ids, ids));
