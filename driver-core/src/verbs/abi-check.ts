@@ -46,6 +46,32 @@ export interface AbiReport {
   readonly answers: readonly AbiAnswer[];
 }
 
+/** enum rdma_driver_id, by number — include/uapi/rdma/ib_user_ioctl_verbs.h. */
+const RDMA_DRIVERS: readonly string[] = [
+  'unknown',
+  'mlx5',
+  'mlx4',
+  'cxgb3',
+  'cxgb4',
+  'mthca',
+  'bnxt_re',
+  'ocrdma',
+  'nes',
+  'irdma',
+  'vmw_pvrdma',
+  'qedr',
+  'hns',
+  'usnic',
+  'rxe',
+  'hfi1',
+  'qib',
+  'efa',
+  'siw',
+  'erdma',
+  'mana',
+  'ionic',
+];
+
 const PATH = 'data direct path';
 const CONTEXT = 'context';
 
@@ -212,7 +238,7 @@ export async function checkAbi(host: Host, uverbs: string, charged: string): Pro
 
 /** The kernel looks at the driver's id before it looks for the method, so that only the right one gets as far as "no such method". */
 async function driverOf(device: Device): Promise<number | undefined> {
-  for (const driver of abi.RDMA_DRIVERS.keys()) {
+  for (const driver of RDMA_DRIVERS.keys()) {
     const answer = await call(device, NOBODYS_METHOD, [], driver);
     if (refused(answer) && answer.code === EPROTONOSUPPORT) return driver;
   }
@@ -225,7 +251,7 @@ async function interview(session: Session): Promise<AbiReport> {
     const answer = await request(session);
     answers.set(name, answer === undefined ? NOT_ASKED : refused(answer) ? answer.code : 'ok');
   }
-  const driver = abi.RDMA_DRIVERS[session.driver];
+  const driver = RDMA_DRIVERS[session.driver];
   const kind = kindOf(driver, answers);
   return { driver, kind, answers: STEPS.map((step) => judged(step, kind, answers)) };
 }

@@ -82,32 +82,6 @@ export const UVERBS_ATTR_F_VALID_OUTPUT = 2;
 export const RDMA_DRIVER_MLX5 = 1;
 export const RDMA_DRIVER_RXE = 14;
 
-/** The same enum as names, by number. */
-export const RDMA_DRIVERS: readonly string[] = [
-  'unknown',
-  'mlx5',
-  'mlx4',
-  'cxgb3',
-  'cxgb4',
-  'mthca',
-  'bnxt_re',
-  'ocrdma',
-  'nes',
-  'irdma',
-  'vmw_pvrdma',
-  'qedr',
-  'hns',
-  'usnic',
-  'rxe',
-  'hfi1',
-  'qib',
-  'efa',
-  'siw',
-  'erdma',
-  'mana',
-  'ionic',
-];
-
 /** enum uverbs_default_objects — include/uapi/rdma/ib_user_ioctl_cmds.h. */
 export const UVERBS_OBJECT_DEVICE = 0;
 export const UVERBS_OBJECT_PD = 1;

@@ -2,6 +2,7 @@
 
 import { describe } from 'vitest';
 import { kernelSeries } from '../versions.ts';
+import { abiCheck } from './abi-check.ts';
 import { booted } from './booted.ts';
 import { linuxHost } from './linux-host.ts';
 import { machineItself } from './machine-itself.ts';
@@ -14,5 +15,6 @@ describe.each(kernelSeries)('%s', (kernel) => {
   const machine = booted(() => ({ kernel, otherDevices: [spare.device] }));
   linuxHost(machine, spare.address);
   softwareDevice(machine);
+  abiCheck(machine, spare.address);
   machineItself(machine, kernel);
 });
