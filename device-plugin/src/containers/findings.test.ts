@@ -21,10 +21,20 @@ interface Scene {
   /** The policies afterwards. */
   readonly later?: readonly NodeResource[];
   readonly remembered?: boolean;
+  /** The kubelet names each device in an entry of its own. */
+  readonly oneByOne?: boolean;
 }
 
 /** A container is started on a healthy tray, then the world changes. */
-function found({ resources = [resource()], holds, gpus = [], reasons = {}, later, remembered = true }: Scene) {
+function found({
+  resources = [resource()],
+  holds,
+  gpus = [],
+  reasons = {},
+  later,
+  remembered = true,
+  oneByOne = false,
+}: Scene) {
   const held: ContainerDevices[] = Object.entries(holds).map(([name, indexes]) =>
     devices(
       `datadirect.dev/${name}`,
@@ -40,8 +50,8 @@ function found({ resources = [resource()], holds, gpus = [], reasons = {}, later
     }),
   );
   return containerFindings({
-    held,
-    given: (name) => (remembered ? given.get(name) : undefined),
+    held: oneByOne ? held.flatMap(({ ids: some, ...rest }) => some.map((id) => ({ ...rest, ids: [id] }))) : held,
+    given: (name, some) => (remembered && some.length === holds[name]?.length ? given.get(name) : undefined),
     assignment: assignment({ resources: [...(later ?? resources)], paths: tray(reasons) }),
     addressOf: (_resource, id) => (id.startsWith('00') && !ids.includes(id) ? id : undefined),
   });
@@ -52,6 +62,12 @@ function devices(name: string, some: readonly string[]): ContainerDevices {
 }
 
 const reasonsOf = (findings: readonly ContainerFinding[]): string[] => findings.map(({ reason }) => reason);
+
+test('it makes no difference that the kubelet lists each device on its own', () => {
+  const broken = { 1: 'DmaDriverNotBound' as const };
+  const [finding] = found({ holds: { path: [0, 1, 2, 3] }, reasons: broken });
+  expect(found({ holds: { path: [0, 1, 2, 3] }, reasons: broken, oneByOne: true })).toEqual([finding]);
+});
 
 test('a container on a healthy tray is fine', () => {
   expect(found({ holds: { path: [0, 1, 2, 3] } })).toEqual([]);

@@ -1,5 +1,5 @@
 // What is wrong with containers that hold our devices: the environment they were given against what their paths are now. Pure.
-import { CONTAINER_REASONS, type ContainerReason, extendedResource, GROUP } from '@data-direct/crds';
+import { CONTAINER_REASONS, type ContainerReason, extendedResource } from '@data-direct/crds';
 
 import { dataDirect, environment, gpuElsewhere } from '../allocation/environment.ts';
 import type { AddressOfGpu } from '../allocation/gpu-view.ts';
@@ -36,7 +36,7 @@ export function containerFindings({ held, given, assignment, addressOf }: Contai
     const devices = containers.get(key) ?? [];
     const [first] = devices;
     if (!first) return [];
-    const shares = devices.flatMap((each) => shareOf(each, assignment, given));
+    const shares = assignment.pools.flatMap((pool) => shareOf(devices, pool, given));
     const gpus = devices.flatMap(({ resource, ids }) => ids.flatMap((id) => addressOf(resource, id) ?? []));
     const { namespace, pod, container } = first;
     return judged(shares, gpus, assignment).map((finding) => ({ namespace, pod, container, ...finding }));
@@ -50,13 +50,11 @@ interface Share {
   readonly given: Env | undefined;
 }
 
-function shareOf(
-  { resource, ids }: ContainerDevices,
-  { pools }: Assignment,
-  given: ContainerTruth['given'],
-): Share | readonly [] {
-  const pool = pools.find((each) => extendedResource(each.resource.name) === resource);
-  return pool && resource.startsWith(`${GROUP}/`) ? { pool, ids, given: given(pool.resource.name, ids) } : [];
+/** The kubelet lists each device on its own (pkg/kubelet/cm/devicemanager/pod_devices.go), older ones a resource's together. */
+function shareOf(devices: readonly ContainerDevices[], pool: Pool, given: ContainerTruth['given']): Share[] {
+  const { name } = pool.resource;
+  const ids = devices.filter(({ resource }) => resource === extendedResource(name)).flatMap((each) => each.ids);
+  return ids.length === 0 ? [] : [{ pool, ids, given: given(name, ids) }];
 }
 
 type Judgement = Pick<ContainerFinding, 'reason' | 'message'>;

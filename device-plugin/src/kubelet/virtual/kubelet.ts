@@ -73,7 +73,8 @@ export class VirtualKubelet {
         (error: unknown) => answer({ code: grpc.status.UNKNOWN, details: String(error) }),
       );
     };
-    const list: grpc.handleUnaryCall<Empty, readonly ContainerDevices[]> = (_call, answer) => answer(null, this.#held);
+    const list: grpc.handleUnaryCall<Empty, readonly ContainerDevices[]> = (_call, answer) =>
+      answer(null, this.#held.flatMap(oneByOne));
     this.#servers = [
       await serve(join(this.plugins, 'kubelet.sock'), registration, { register }),
       await serve(join(this.directory, 'pod-resources/kubelet.sock'), podResourcesLister, { list }),
@@ -230,6 +231,11 @@ export class VirtualKubelet {
   #changed(): void {
     for (const wake of this.#waiting) wake();
   }
+}
+
+/** As the real one lists them: each device with its own topology. */
+function oneByOne({ ids, ...holder }: ContainerDevices): ContainerDevices[] {
+  return ids.map((id) => ({ ...holder, ids: [id] }));
 }
 
 function disconnect(endpoint: Endpoint): void {
