@@ -131,6 +131,11 @@ describe('data-direct topo', () => {
     });
   });
 
+  it('keeps to its format', async () => {
+    const { out } = await dataDirect('topo', '--from', 'dgx-station', '--json');
+    await expect(`${out}\n`).toMatchFileSnapshot(golden('dgx-station-json'));
+  });
+
   it('marks groups that differ and functions that are gone', async () => {
     const { out } = await printed(topo, {
       changes: [
@@ -334,6 +339,7 @@ describe('data-direct dump', () => {
     { changes: [['remove', '0009:06:00.0']] },
     { changes: [['regroup', '0009:03:00.0', '77']] },
     { changes: [['port-down', 'mlx5_2']] },
+    { changes: [['acs', '0009:02:00.0', '0011101']] },
     { changes: [['unbind', '0002:03:00.0']] },
     { changes: [['rdma-namespaces', 'exclusive']] },
     { changes: [['vpd-set', '0009:03:00.0', 'V3', 'another']] },

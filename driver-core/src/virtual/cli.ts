@@ -1,6 +1,7 @@
 // `data-direct virtual …`: changes a running virtual host, lists what it has, or writes a fixture's tree to disk.
 import { parseArgs } from 'node:util';
 
+import { aligned } from '../cli/table.ts';
 import { CHANGES } from './changes.ts';
 import type { Part } from './changes.ts';
 import { CONTROL_SOCKET, requestChange, requestParts } from './control.ts';
@@ -93,7 +94,7 @@ function table(parts: readonly Part[]): string {
     part.wedged ? 'wedged' : '',
   ]);
   const all = [['ADDRESS', 'KIND', 'RDMA', 'DRIVER', 'PORT', 'IOMMU GROUP', ''], ...rows];
-  return aligned(all);
+  return aligned(all).join('\n');
 }
 
 function usage(): string {
@@ -108,18 +109,6 @@ function usage(): string {
     `--fixture  a dump of rdma_topo, or one of: ${FIXTURE_NAMES.join(', ')}`,
     '',
     'changes:',
-    aligned(changes),
+    ...aligned(changes),
   ].join('\n');
-}
-
-function aligned(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,6 +110,34 @@ describe('a malformed fixture is refused with its place and what was expected', 
     await writeFile(file, '[{');
     await expect(loadFixture(file)).rejects.toThrow(`${file}: `);
     await rm(directory, { recursive: true });
+  });
+});
+
+/** Which fields an entry may have, as the refusal of another one tells. */
+function known(entry: object): string[] {
+  try {
+    parseFixture('x', [entry]);
+  } catch (error) {
+    return /\(known: (.*?)\)/.exec((error as Error).message)?.[1]?.split(', ') ?? [];
+  }
+  return [];
+}
+
+describe('the page on fixtures', () => {
+  const page = readFileSync(new URL('../../fixtures/README.md', import.meta.url), 'utf8');
+  const host = { realpath: '/sys', config: packed(Buffer.alloc(0)), modalias: '' };
+
+  test.each([
+    ...known({ ...bridge, virtual: { unknown: 1 } }),
+    ...known({ ...host, virtual: { unknown: 1 } }),
+    ...FIXTURE_NAMES,
+  ])('speaks of %s', (word) => {
+    expect(page).toContain(`\`${word}\``);
+  });
+
+  test('is held against more than nothing', () => {
+    expect(known({ ...bridge, virtual: { unknown: 1 } })).toContain('vuid');
+    expect(known({ ...host, virtual: { unknown: 1 } })).toContain('pageSize');
   });
 });
 

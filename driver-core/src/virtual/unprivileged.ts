@@ -14,8 +14,6 @@ export function unprivileged(host: VirtualHost): Host {
     const file = host.sysfsTree.open(path);
     return !refused(file) && ((file.mode ?? 0o444) & OTHERS_MAY_READ) === 0;
   };
-  const shown = (path: string, bytes: Answer<Buffer>): Answer<Buffer> =>
-    refused(bytes) || !path.endsWith('/config') ? bytes : bytes.subarray(0, CONFIG_BYTES);
   const files: Files = {
     list: (path) => sysfs.list(path),
     link: (path) => sysfs.link(path),
@@ -37,4 +35,8 @@ export function unprivileged(host: VirtualHost): Host {
     dmabuf: (bytes) => host.dmabuf(bytes),
     close: () => host.close(),
   };
+}
+
+function shown(path: string, bytes: Answer<Buffer>): Answer<Buffer> {
+  return refused(bytes) || !path.endsWith('/config') ? bytes : bytes.subarray(0, CONFIG_BYTES);
 }
