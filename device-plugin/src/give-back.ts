@@ -1,32 +1,55 @@
-// Gives memory back after work. Node 24 collects the garbage of a burst only when the next one needs room: after 30 000 allocations an idle
-// agent kept 30 MiB that nobody used (docs/benchmarks.md). Needs --expose-gc, which the chart gives; without it nothing happens.
+// Gives memory back after work. Node 24 collects the garbage of a burst only when the next one needs room, keeps the pages of what it collected
+// until the collection after that, and glibc keeps what was freed: after 30 000 allocations an idle agent kept 30 MiB that nobody used
+// (docs/benchmarks.md). Needs --expose-gc, which the chart gives; without it nothing happens.
+import koffi from 'koffi';
 
-/** Work that comes sooner than this after the last is the same burst. */
-const QUIET_MS = 5000;
-/** Less is not worth a collection, which takes some 10 ms. */
+/** Work that comes sooner than this after the last is the same burst; V8 needs some seconds for its part, too. */
+const QUIET_MS = 8000;
+/** Less is not worth two collections, which take some 20 ms each. */
 const WORTH_IT = 100;
 
+export interface Memory {
+  collect(): void;
+  /** Gives to the kernel what is free. */
+  trim(): void;
+}
+
 export class GiveBack {
-  readonly #collect: (() => void) | undefined;
+  readonly #memory: Memory | undefined;
   #work = 0;
   #quiet: NodeJS.Timeout | undefined;
 
   /** Starting is work, too: what was read once is garbage by now. */
-  constructor(collect: (() => void) | undefined = globalThis.gc && ((): void => void globalThis.gc?.())) {
-    this.#collect = collect;
+  constructor(memory: Memory | undefined = ownMemory()) {
+    this.#memory = memory;
     this.worked(WORTH_IT);
   }
 
   readonly worked = (amount = 1): void => {
     this.#work += amount;
-    if (this.#collect === undefined || this.#work < WORTH_IT) return;
-    if (this.#quiet) this.#quiet.refresh();
-    else this.#quiet = setTimeout(this.#now, QUIET_MS).unref();
+    if (this.#memory && this.#work >= WORTH_IT) this.#later(this.#collect);
   };
 
-  readonly #now = (): void => {
-    this.#quiet = undefined;
+  readonly #collect = (): void => {
     this.#work = 0;
-    this.#collect?.();
+    this.#memory?.collect();
+    this.#later(this.#release);
   };
+
+  readonly #release = (): void => {
+    this.#memory?.collect();
+    this.#memory?.trim();
+  };
+
+  #later(step: () => void): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(step, QUIET_MS).unref();
+  }
+}
+
+function ownMemory(): Memory | undefined {
+  const { gc } = globalThis;
+  if (!gc) return undefined;
+  const mallocTrim = koffi.load(null).func('int malloc_trim(size_t pad)'); // glibc's own word (man 3 malloc_trim)
+  return { collect: () => void gc(), trim: () => void mallocTrim(0) };
 }

@@ -19,10 +19,10 @@ import (
 
 const (
 	patience      = 10 * time.Second
-	settle        = 5 * time.Second
+	settle        = 20 * time.Second
 	idle          = 20 * time.Second
 	burst         = 20_000
-	afterBurst    = 10 * time.Second
+	afterBurst    = 30 * time.Second
 	warmUp        = 300
 	alone         = 2000
 	together      = 8000
