@@ -34,7 +34,7 @@ const request = z.discriminatedUnion('do', [
   z.strictObject({ do: z.literal('unplug'), function: named }),
   z.strictObject({ do: z.literal('plug'), function: named }),
 ]);
-export type ControlRequest = z.input<typeof request>;
+export type ControlRequest = z.infer<typeof request>;
 
 /** The answer to one request; throws CONTROL_INVALID. */
 function answer(tray: Tray, json: unknown): unknown {
@@ -45,7 +45,7 @@ function answer(tray: Tray, json: unknown): unknown {
   return {};
 }
 
-type Change = Exclude<z.infer<typeof request>, { do: 'report' }>;
+type Change = Exclude<ControlRequest, { do: 'report' }>;
 
 function change(tray: Tray, wanted: Change): void {
   switch (wanted.do) {

@@ -8,5 +8,6 @@ export const serverError = errorsOf({
   PROTOCOL: (f: { function: string; problem: string }) =>
     `${f.function}: the vfio-user client ${f.problem}; its connection is closed`,
   TRAY_INVALID: (f: { where: string; problem: string }) => `tray: ${f.where}: ${f.problem}`,
+  CONTROL_REFUSED: (f: { problem: string }) => `the tray refused: ${f.problem}`,
   CONTROL_INVALID: (f: { where: string; problem: string }) => `control request: ${f.where}: ${f.problem}`,
 });

@@ -7,10 +7,10 @@ import { RigError, rigError } from '../../rig/errors.ts';
 import { serveControl } from './control.ts';
 import { Loop } from './loop.ts';
 import { longestSocketPath } from './native.ts';
+import { CONTROL_SOCKET } from './sockets.ts';
 import { adapters, readTraySpec, type TraySpec } from './tray-spec.ts';
 import { Tray } from './tray.ts';
 
-export const CONTROL_SOCKET = 'control.sock';
 /** A name of a function has 32 characters at most. */
 const longestDirectory = longestSocketPath - '/'.length - 32 - '.sock'.length;
 const mostAdapters = 64;

@@ -1,5 +1,4 @@
 // A whole tray of virtual adapters: every function on a socket of its own, the NICs on one fabric, all in one thread.
-import { join } from 'node:path';
 import { encodeVpd } from '../../../driver-core/src/virtual/vpd.ts';
 import { dmaFunction } from './dma-function.ts';
 import { serverError } from './errors.ts';
@@ -8,6 +7,7 @@ import type { Loop } from './loop.ts';
 import type { Identity } from './nic/identity.ts';
 import { Nic } from './nic/nic.ts';
 import type { Slot } from './pci/function.ts';
+import { functionSocket } from './sockets.ts';
 import type { NicSpec, TraySpec, VpdSpec } from './tray-spec.ts';
 import { DmaMap } from './vfio-user/dma-map.ts';
 import { Endpoint, type Log } from './vfio-user/endpoint.ts';
@@ -52,7 +52,7 @@ export class Tray {
     this.endpoints = new Map(
       functions.map((one) => [
         one.name,
-        new Endpoint(loop, join(directory, `${one.name}.sock`), one, slot(one.name), log),
+        new Endpoint(loop, functionSocket(directory, one.name), one, slot(one.name), log),
       ]),
     );
   }

@@ -75,6 +75,6 @@ export class InitSegment {
 
   #queue(): bigint {
     const { cmdq_phy_addr_63_32, cmdq_phy_addr_31_0 } = segment.read(this.#bytes);
-    return (BigInt(cmdq_phy_addr_63_32) << 32n) | BigInt(cmdq_phy_addr_31_0 & ~0xfff);
+    return ((BigInt(cmdq_phy_addr_63_32) << 32n) | BigInt(cmdq_phy_addr_31_0)) & ~0xfffn;
   }
 }

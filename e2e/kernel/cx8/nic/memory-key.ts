@@ -10,6 +10,8 @@ export const ACCESS_MODE = { PHYSICAL: 0, MTT: 1, KLM: 2, KSM: 3, CROSSING: 6 } 
 /** Of translations: 16 bytes. */
 const OCTWORD = 16;
 const TRANSLATIONS = 0x110;
+/** UMR fills lists in units of this many bytes (MLX5_UMR_FLEX_ALIGNMENT), the last one with zeros. */
+const UMR_UNIT = 64;
 /** As much as a key of the largest size that our capabilities allow can have. */
 const mostTranslationBytes = 64 * 1024 * 1024;
 /** crossing → KSM → physical is two steps; a driver cannot make us follow a ring. */
@@ -43,7 +45,8 @@ export class MemoryKey {
   /** Puts part of the list in its place; what lies before and was never written is zero. */
   setTranslations(offset: number, bytes: Buffer): void {
     const end = offset + bytes.length;
-    const most = mkc.get(this.context, 'translations_octword_size') * OCTWORD;
+    const size = mkc.get(this.context, 'translations_octword_size') * OCTWORD;
+    const most = Math.ceil(size / UMR_UNIT) * UMR_UNIT;
     if (end > Math.min(most, mostTranslationBytes)) {
       throw new CommandFailure(
         'BAD_PARAM',
@@ -109,10 +112,15 @@ export function resolve(keys: Keys, access: Access, depth = 0): Piece[] {
     case ACCESS_MODE.KLM:
       return spansOf(key, access).flatMap(follow);
     case ACCESS_MODE.CROSSING:
-      return follow({ ...access, key: mkc.get(key.context, 'translations_octword_size') });
+      return follow({ key: targetOf(key), address: access.address, length: access.length });
     default:
       throw new AccessViolation(`memory key ${key.index} has access mode ${key.mode}, which is not emulated`);
   }
+}
+
+/** Of a crossing key: where another kind of key has the size of its list. */
+function targetOf(key: MemoryKey): number {
+  return mkc.get(key.context, 'translations_octword_size');
 }
 
 function permitted({ mkeys }: Keys, { key: number, address, length, right, pd }: Access, depth: number): MemoryKey {
