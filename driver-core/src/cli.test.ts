@@ -190,6 +190,13 @@ describe('data-direct check', () => {
     await expect(`${out}\n`).toMatchFileSnapshot(golden('acs-as-linux-sets-it-check'));
   });
 
+  it('finds a wrong port also where no path suffers from it', async () => {
+    const { status, out } = await printed(check, { changes: [['acs', '0009:05:00.0', '0000000']] });
+    expect(status).toBe(100);
+    expect(out).toContain('OK    mlx5_0  Paired');
+    expect(out).toContain('FAIL  ACS     port 0009:05:00.0 is 0000000, expected xx111x1');
+  });
+
   it.each<{ reason: string; changes: readonly Change[] }>([
     { reason: 'NoDmaFunction', changes: [['remove', DMA]] },
     { reason: 'DmaDriverNotBound', changes: [['unbind', DMA]] },

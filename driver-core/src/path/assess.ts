@@ -32,7 +32,7 @@ function toCase(snapshot: Snapshot, topology: Topology, ports: readonly PortAcs[
         ? onSameNode(snapshot.gpus, nic)
         : snapshot.gpus.filter(({ fn }) => neighbours.includes(fn)),
     strangers: dma ? strangersAmong(neighbours, dma) : [],
-    ports: dma ? ports.filter(({ root }) => root === rootPortOf(dma.fn)) : [],
+    ports: dma ? ports.filter(({ root, role }) => role !== 'Other' && root === rootPortOf(dma.fn)) : [],
     dmas: snapshot.dmas,
     rdmaNamespacesShared: snapshot.rdmaNamespacesShared,
   };

@@ -22,7 +22,7 @@ export interface Case extends Pairing {
   readonly gpus: readonly GpuSeen[];
   /** What shares the root port of the DMA function and is neither bridge nor part of a GPU. */
   readonly strangers: readonly PciFunction[];
-  /** Ports below the root port of the DMA function, and that itself. */
+  /** The ports that decide how traffic runs between DMA function and GPU. */
   readonly ports: readonly PortAcs[];
   /** All of the node. */
   readonly dmas: readonly DmaSeen[];
