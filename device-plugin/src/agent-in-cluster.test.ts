@@ -110,6 +110,15 @@ test('a kubelet that is gone is told, and its return', async () => {
   expect(kubelet.healthy(PATH)).toHaveLength(4);
 });
 
+test('the first list of an agent that restarts without an API server is whole', async () => {
+  new Checkpoint(checkpointFile).write({ resources: [resource()] });
+  server.fail('reset', { times: 100 });
+  const end = startAgent();
+  await kubelet.until('four paths', () => kubelet.healthy(PATH).length === 4);
+  expect(kubelet.lists(PATH)).toEqual([4]);
+  await end();
+});
+
 test('an agent that restarts without an API server serves what it last knew', async () => {
   const end = startAgent();
   ask(resource({ dataDirect: 'Required' }));

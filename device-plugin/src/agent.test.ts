@@ -37,6 +37,7 @@ const told = (id: string): string[] =>
 const reported = (reason: string): Promise<void> =>
   until(() => node.status()?.paths?.find(({ id }) => id === '0000:03:00.0')?.reason === reason, reason);
 const change = (...words: Change): void => applyChange(host, words);
+
 const healthy = (count: number) => (): boolean => kubelet.healthy(PATH).length === count;
 
 beforeEach(async () => {
@@ -73,6 +74,19 @@ test('a pod with all paths gets data direct on', async () => {
   expect(envs['NCCL_IB_DATA_DIRECT']).toBe('1');
 });
 
+test('a container does not start on a path that stopped registering unheard, and DataDirectNode’s status knows it then', async () => {
+  writeSpec({ dataDirect: 'Required', verification: { level: 'Registration' } });
+  await kubelet.until('the option', () => kubelet.resource(PATH)?.options.preStartRequired === true);
+  await kubelet.until('four paths', healthy(4));
+  change('refuse', '0000:03:00.0', 'register', 'EOPNOTSUPP');
+  const start = kubelet.preStart(PATH, ['0000:03:00.0']);
+  await expect(start).rejects.toThrow('mlx5_0 0000:03:00.0 of datadirect.dev/path did not pass Registration');
+  await kubelet.until('three paths', healthy(3));
+  await reported('RegistrationFailed');
+  change('allow', '0000:03:00.0');
+  await kubelet.preStart(PATH, ['0000:03:00.0']);
+});
+
 test('a DMA function that is unbound takes its device away, and gives it back when it is bound', async () => {
   await kubelet.until('four paths', healthy(4));
   change('unbind', DMA);
@@ -87,6 +101,10 @@ test('a DMA function that is unbound takes its device away, and gives it back wh
 /** A port's state makes no event: a rescan finds it, or as here the news that events were lost. */
 const changeUnheard = (...words: Change): void => applyChange(host, words, true);
 
+const firstPath = () => node.status()?.paths?.find(({ id }) => id === '0000:03:00.0');
+const portFalls = (): number | undefined => firstPath()?.portFalls;
+const portState = (): string | undefined => firstPath()?.nic.portState;
+
 test('a port that goes down takes its device away, and gives it back', async () => {
   await kubelet.until('four paths', healthy(4));
   changeUnheard('port-down', 'mlx5_0');
@@ -94,6 +112,18 @@ test('a port that goes down takes its device away, and gives it back', async () 
   expect(kubelet.healthy(PATH)).not.toContain('0000:03:00.0');
   changeUnheard('port-up', 'mlx5_0');
   await kubelet.until('four paths again', healthy(4));
+});
+
+test('a port that falls again and again is kept from pods although it is up, and its falls are counted', async () => {
+  await kubelet.until('four paths', healthy(4));
+  for (let fall = 1; fall <= 3; fall++) {
+    changeUnheard('port-down', 'mlx5_0');
+    await until(() => portFalls() === fall, `fall ${fall}`);
+    changeUnheard('port-up', 'mlx5_0');
+    await until(() => portState() === 'ACTIVE', 'its return');
+  }
+  expect(kubelet.healthy(PATH)).not.toContain('0000:03:00.0');
+  expect(firstPath()).toMatchObject({ reason: 'PortDown', message: expect.stringContaining('fell 3 times') });
 });
 
 test('under a Preferred policy a path that lost its DMA function is handed out with data direct off', async () => {

@@ -72,3 +72,11 @@ test('the order in which paths are found does not matter', () => {
     }),
   );
 });
+
+test('NICs whose RDMA devices were numbered anew are the same devices', () => {
+  const renumbered = tray().map((each, index) => {
+    const name = `mlx5_${3 - index}`;
+    return { ...each, name, nic: { ...each.nic, rdmaDevice: name, uverbs: `uverbs${3 - index}` } };
+  });
+  expect(health(assignment({ paths: renumbered }))).toEqual(health(assignment()));
+});
