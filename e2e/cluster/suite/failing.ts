@@ -18,9 +18,9 @@ import {
 } from './world.ts';
 
 export function failing(world: () => World): void {
-  describe('the DMA function of one path is unbound', () => {
-    const dma = async (): Promise<string> => (await pathNamed(world(), 'mlx5_1')).dma?.address ?? '';
+  const dma = async (): Promise<string> => (await pathNamed(world(), 'mlx5_1')).dma?.address ?? '';
 
+  describe('the DMA function of one path is unbound', () => {
     test('node, policy, event and metric say so', async () => {
       const address = await dma();
       await virtual(world(), 'unbind', address);
@@ -80,6 +80,7 @@ export function failing(world: () => World): void {
         down.push(await view.timeUntil(3, 'unbind', address));
         up.push(await view.timeUntil(4, 'bind', address));
       }
+      expect(await view.count()).toBe(4);
       view.close();
       figure('DMA function unbound → kubelet sees the device unhealthy', spread(down));
       figure('DMA function bound → kubelet sees the device healthy', spread(up));

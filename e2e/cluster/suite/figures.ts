@@ -12,6 +12,9 @@ export function printFigures(): void {
 /** Median and extremes of a few runs, in milliseconds. */
 export function spread(milliseconds: readonly number[]): string {
   const sorted = milliseconds.toSorted((a, b) => a - b);
-  const show = (value: number | undefined): string => (value === undefined ? '-' : `${Math.round(value)}`);
-  return `${show(sorted[0])} / ${show(sorted[Math.floor(sorted.length / 2)])} / ${show(sorted.at(-1))} ms (min / median / max of ${sorted.length})`;
+  return `${whole(sorted[0])} / ${whole(sorted[Math.floor(sorted.length / 2)])} / ${whole(sorted.at(-1))} ms (min / median / max of ${sorted.length})`;
+}
+
+function whole(value: number | undefined): string {
+  return value === undefined ? '-' : `${Math.round(value)}`;
 }

@@ -8,7 +8,7 @@ import { CONTROL_SOCKET, requestChange } from '@data-direct/driver-core';
 
 import { agentPod, RESOURCE, type World } from './world.ts';
 
-const socket = 'unix:///var/lib/kubelet/pod-resources/kubelet.sock';
+const podResources = 'unix:///var/lib/kubelet/pod-resources/kubelet.sock';
 const deadlineMs = 60_000;
 /** The kubelet serves 100 calls a second of this API (DefaultQPS in pkg/kubelet/apis/podresources), the agent's among them. */
 const intervalMs = 20;
@@ -37,7 +37,7 @@ export class AllocatableDevices {
       credentials: grpc.ChannelCredentials,
     ) => Lister;
     this.#world = world;
-    this.#lister = new service(socket, grpc.credentials.createInsecure());
+    this.#lister = new service(podResources, grpc.credentials.createInsecure());
   }
 
   async count(): Promise<number> {

@@ -53,7 +53,8 @@ export function refusing(world: () => World): void {
     });
 
     test('two policies that want one NIC: the older keeps it', async () => {
-      await changeToOtherName();
+      await deletePolicy(world(), 'younger');
+      await createPolicy(world(), 'other', { resourceName: 'other', nics: { pciAddresses: ['0000:03:00.0'] } });
       await comesTrue('the conflict over the NIC is reported', async () => {
         const { status } = await policyNamed(world(), 'other');
         const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
@@ -64,10 +65,5 @@ export function refusing(world: () => World): void {
       await expectAllocatable(world(), 4);
       await deletePolicy(world(), 'other');
     });
-
-    async function changeToOtherName(): Promise<void> {
-      await deletePolicy(world(), 'younger');
-      await createPolicy(world(), 'other', { resourceName: 'other', nics: { pciAddresses: ['0000:03:00.0'] } });
-    }
   });
 }
