@@ -1,6 +1,6 @@
 // The package as somebody gets it who has nothing of this checkout: packed, installed into an empty directory, and asked what the README says it answers.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,9 +24,13 @@ interface Packed {
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'package-'));
-  execFileSync('node', ['--conditions=@data-direct/source', 'scripts/package.ts'], { cwd: room, env });
+  const staged = join(directory, 'staged');
+  for (const part of ['package.json', 'README.md', 'fixtures', 'src', 'scripts'])
+    cpSync(join(room, part), join(staged, part), { recursive: true });
+  const build = ['--conditions=@data-direct/source', 'scripts/package.ts', join(staged, 'dist/package')];
+  execFileSync('node', build, { cwd: room, env });
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
-  const [packed] = JSON.parse(execFileSync('npm', pack, { cwd: room, env, encoding: 'utf8' })) as Packed[];
+  const [packed] = JSON.parse(execFileSync('npm', pack, { cwd: staged, env, encoding: 'utf8' })) as Packed[];
   files = packed?.files.map(({ path }) => path) ?? [];
   writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', join(directory, packed?.filename ?? '')];

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 
 const room = fileURLToPath(new URL('..', import.meta.url));
-const output = join(room, 'dist/package');
+/** Another directory may be named, for a test that leaves the checkout alone. */
+const output = resolve(process.argv[2] ?? join(room, 'dist/package'));
 
 /**
  * A builtin that is imported is loaded with every lazy part that it exports, streams and decoders among them, before the first line runs: a good part
