@@ -102,8 +102,11 @@ export async function createPolicy(world: World, name: string, spec: unknown): P
   })) as DataDirectPath;
 }
 
+/** What to merge into a spec; null takes a field away. */
+type SpecChange = { readonly [K in keyof DataDirectPathSpecInput]?: DataDirectPathSpecInput[K] | null };
+
 /** Merges into spec, as `kubectl patch --type merge` does, and waits until the agent follows the new spec. */
-export async function changePolicy(world: World, name: string, spec: Partial<DataDirectPathSpecInput>): Promise<void> {
+export async function changePolicy(world: World, name: string, spec: SpecChange): Promise<void> {
   await world.cluster.kubectl(['patch', 'ddp', name, '--type', 'merge', '--patch', JSON.stringify({ spec })]);
   await comesTrue(`the agent follows ${name}`, async () => {
     const [policy, node] = await Promise.all([policyNamed(world, name), nodeObject(world)]);
