@@ -48,10 +48,16 @@ export class Root {
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.size > LARGEST_FILE) return new Errno('EINVAL', 22, path);
       const opened = `/proc/self/fd/${fd}`;
-      return { path: readlinkSync(opened), bytes: readFileSync(opened) };
+      return { path: this.#inside(readlinkSync(opened)), bytes: readFileSync(opened) };
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** A container's root is a mount of its own, whose files the kernel names from there; a plain chroot's are named from ours. */
+  #inside(path: string): string {
+    const root = readlinkSync(`/proc/self/fd/${this.#directory}`);
+    return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path;
   }
 
   close(): void {

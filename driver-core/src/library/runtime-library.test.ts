@@ -51,7 +51,7 @@ test('the library behind the usual links is told with the version of rdma-core i
   link('/usr/lib/x86_64-linux-gnu/libmlx5.so.1', 'libmlx5.so.1.24.44.0');
   link('/lib', 'usr/lib');
   expect(runtimeLibraryIn(root)).toMatchObject({
-    path: expect.stringMatching(/\/usr\/lib\/x86_64-linux-gnu\/libmlx5\.so\.1\.24\.44\.0$/) as string,
+    path: '/usr/lib/x86_64-linux-gnu/libmlx5.so.1.24.44.0',
     rdmaCore: '44.0',
     newest: 'MLX5_1.24',
     knowsDataDirect: false,
@@ -105,7 +105,7 @@ test('links in a circle, directories and FIFOs are no files', () => {
 
 test('a library that is none is told with its file', () => {
   put('/usr/lib64/libmlx5.so.1', 'INPUT(libmlx5.so.2)');
-  expect(() => runtimeLibraryIn(root)).toThrow(/usr\/lib64\/libmlx5\.so\.1: at offset 0x0: no ELF file/);
+  expect(() => runtimeLibraryIn(root)).toThrow('/usr/lib64/libmlx5.so.1: at offset 0x0: no ELF file');
 });
 
 test('a process brings its root and its LD_LIBRARY_PATH along', async () => {
