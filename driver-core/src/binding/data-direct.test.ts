@@ -130,6 +130,7 @@ describe('a registered region', () => {
     change('bind', NIC);
     await dataDirect.look();
     expect(region.state).toBe('revoked');
+    expect(String(region.revoked.reason)).toContain(`NIC ${NIC} lost its driver`);
   });
 
   it('that was deregistered is told nothing', async () => {

@@ -49,10 +49,9 @@ export interface Revocable {
 
 export class Unbound extends Error {
   readonly code = 'DMA_FUNCTION_UNBOUND';
-  constructor({ nic, dma }: Binding) {
-    super(
-      `DMA function ${dma.address} of NIC ${nic.address} lost its driver or its NIC: what was registered through it is revoked; register again`,
-    );
+  constructor({ nic, dma }: Binding, which: 'nic' | 'dma') {
+    const who = which === 'nic' ? `NIC ${nic.address}` : `DMA function ${dma.address} of NIC ${nic.address}`;
+    super(`${who} lost its driver: what was registered through it is revoked; register again`);
     this.name = 'Unbound';
   }
 }
@@ -134,7 +133,8 @@ export class BindingRegistry {
     this.#bindings.delete(nic);
     const held = this.#registrations.get(nic);
     this.#registrations.delete(nic);
-    for (const registration of held ?? []) registration.revoke(new Unbound(binding));
+    const which = this.#dmas.get(binding.dma.address)?.incarnation === binding.dma.incarnation ? 'nic' : 'dma';
+    for (const registration of held ?? []) registration.revoke(new Unbound(binding, which));
     this.#tell({ kind: 'unbound', nic, dma: binding.dma.address });
   }
 

@@ -36,15 +36,15 @@ export class BindingWatch {
     return snapshot;
   }
 
-  /** Who came before who went, so that a NIC that changes over is told of it once. */
+  /** DMA functions before NICs: a NIC that the kernel no longer pairs lost its function and not its driver. */
   #enter(snapshot: Snapshot): void {
     const { registry } = this;
     const dmas = snapshot.dmas.flatMap((dma) => dmaEntry(dma) ?? []);
     const nics = pair(snapshot.nics, snapshot.dmas).flatMap((pairing) => this.#nicEntry(pairing) ?? []);
     for (const dma of dmas) registry.dmaCame(dma);
+    for (const address of missing(registry.dmas, dmas)) registry.dmaWent(address);
     for (const nic of nics) registry.nicCame(nic);
     for (const address of missing(registry.nics, nics)) registry.nicWent(address);
-    for (const address of missing(registry.dmas, dmas)) registry.dmaWent(address);
   }
 
   /** The kernel's word counts, also where it is "none"; the firmware's only where the kernel could not be heard; the VPD's V3 is no VUID at all. */

@@ -71,11 +71,20 @@ function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<str
   if (!nic) return {};
   const { linkLayer, physicalFunction: physfn, port } = nic;
   const portState = typeof port === 'string' ? port : undefined;
-  return { physfn, linkLayer, portState, ...vuidOf(nic, paths.get(fn.address)) };
+  return { physfn, linkLayer, portState, ...firmwareOf(nic), ...vuidOf(nic, paths.get(fn.address)) };
 }
 
-/** Firmware's own answer cannot be dumped; what the kernel made of it can. Where the kernel was not asked, the VPD speaks (VPD V3). */
-function vuidOf({ kernel }: NicSeen, path: Path | undefined): { vuid?: string | null } {
+function firmwareOf({ firmware }: NicSeen): { queryVuid?: boolean; crossingVhcaMkey?: boolean } {
+  const capabilities = firmware?.capabilities;
+  return capabilities ? { queryVuid: capabilities.queryVuid, crossingVhcaMkey: capabilities.crossingVhcaMkey } : {};
+}
+
+/** What the firmware said, where it was asked; else what the kernel made of it. Where neither spoke, the VPD does (VPD V3). */
+function vuidOf({ kernel, firmware }: NicSeen, path: Path | undefined): { vuid?: string | null } {
+  if (firmware?.vuid !== undefined) return { vuid: firmware.vuid };
+  if (firmware?.capabilities?.dataDirect === false) return { vuid: null };
+  // Capable, and no more is known: then the kernel could not ask either.
+  if (firmware?.capabilities?.queryVuid === false) return {};
   if (path?.evidence === 'KernelIoctl' && path.dma?.vuid !== undefined) return { vuid: path.dma.vuid };
   const pairedWithNone = kernel?.answer !== undefined && kernel.answer.dma === undefined;
   return pairedWithNone && path?.dma === undefined ? { vuid: null } : {};

@@ -7,7 +7,7 @@ import type { Attribute, Method, Reply } from './request.ts';
 import { call, handle, input, input32, input64, newHandle, output } from './request.ts';
 
 /** What kind of device answers, as far as the answers differ. */
-export type Kind = 'mlx5, paired' | 'mlx5, not paired' | 'mlx5 before data direct' | 'without DMABUFs';
+type Kind = 'mlx5, paired' | 'mlx5, not paired' | 'mlx5 before data direct' | 'without DMABUFs';
 
 /** `ok` or an errno. One for all kinds, or one for each; a kind that is missing has no right answer. */
 type Expected = string | Readonly<Partial<Record<Kind, string>>>;
