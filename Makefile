@@ -96,6 +96,11 @@ bench-placement: install ## how often a pod gets paths beside its GPUs, against 
 bench-reaction: install ## from the unbind of a DMA function to the new assessment, p50 and p99, table into docs/benchmarks.md
 	$(TS) e2e/bench/reaction.ts
 
+SOAK_MINUTES ?= 60
+.PHONY: soak
+soak: install ## the agent under random faults for SOAK_MINUTES; its memory curve is build/soak/memory.svg (needs root)
+	$(TS) e2e/soak/soak.ts --minutes "$(SOAK_MINUTES)"
+
 .PHONY: clean
 clean: ## remove what was built (caches outside the checkout stay)
 	rm -rf build dist coverage */dist

@@ -51,5 +51,8 @@ function ownMemory(): Memory | undefined {
   const { gc } = globalThis;
   if (!gc) return undefined;
   const mallocTrim = koffi.load(null).func('int malloc_trim(size_t pad)'); // glibc's own word (man 3 malloc_trim)
-  return { collect: () => void gc(), trim: () => void mallocTrim(0) };
+  const collect = (): void => {
+    gc();
+  };
+  return { collect, trim: () => void mallocTrim(0) };
 }
