@@ -19,7 +19,9 @@ export interface Script {
   /** Such as example.com/gpu. */
   readonly resource: string;
   readonly devices: readonly string[];
-  allocate(ids: readonly string[]): ScriptedAnswer;
+  allocate(ids: readonly string[]): ScriptedAnswer | Promise<ScriptedAnswer>;
+  /** Which of the free devices the kubelet had better take. Absent: the kubelet does not ask. */
+  prefer?(available: readonly string[], size: number): readonly string[];
   /** Absent: the kubelet is not asked to call before a start. */
   preStart?(ids: readonly string[]): Promise<void>;
 }
@@ -28,7 +30,10 @@ export interface Script {
 export async function servePlugin(script: Script): Promise<() => Promise<void>> {
   const endpoint = `${script.resource.replaceAll(/[^a-z0-9]/g, '-')}.sock`;
   const socket = join(directory, endpoint);
-  const options = { pre_start_required: script.preStart !== undefined, get_preferred_allocation_available: false };
+  const options = {
+    pre_start_required: script.preStart !== undefined,
+    get_preferred_allocation_available: script.prefer !== undefined,
+  };
   const followed = Promise.withResolvers<void>();
   const server = new grpc.Server();
   server.addService(serviceNamed('deviceplugin.proto', 'v1beta1', 'DevicePlugin').service, {
@@ -37,10 +42,18 @@ export async function servePlugin(script: Script): Promise<() => Promise<void>> 
       stream.write({ devices: script.devices.map((ID) => ({ ID, health: 'Healthy' })) });
       followed.resolve();
     },
-    Allocate: ({ request }: Call<{ container_requests: Ids[] }>, answer: Answer) =>
+    GetPreferredAllocation: ({ request }: Call<{ container_requests: Preference[] }>, answer: Answer) =>
       answer(null, {
-        container_responses: request.container_requests.map(({ devices_ids }) => script.allocate(devices_ids)),
+        container_responses: request.container_requests.map(({ available_deviceIDs, allocation_size }) => ({
+          deviceIDs: script.prefer?.(available_deviceIDs, allocation_size),
+        })),
       }),
+    Allocate: ({ request }: Call<{ container_requests: Ids[] }>, answer: Answer) => {
+      Promise.all(request.container_requests.map(async ({ devices_ids }) => script.allocate(devices_ids))).then(
+        (container_responses) => answer(null, { container_responses }),
+        (error: unknown) => answer({ code: grpc.status.INTERNAL, details: String(error) }),
+      );
+    },
     PreStartContainer: ({ request }: Call<Ids>, answer: Answer) => {
       (script.preStart?.(request.devices_ids) ?? Promise.resolve()).then(
         () => answer(null, {}),
@@ -94,6 +107,11 @@ export async function heldDevices(): Promise<HeldDevices[]> {
 
 interface Ids {
   readonly devices_ids: readonly string[];
+}
+
+interface Preference {
+  readonly available_deviceIDs: readonly string[];
+  readonly allocation_size: number;
 }
 
 interface PodResources {

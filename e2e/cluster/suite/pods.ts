@@ -12,12 +12,19 @@ export interface Given {
   readonly env: Readonly<Record<string, string>>;
 }
 
+interface PodOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly restartPolicy?: string;
+  /** Of other resources. */
+  readonly limits?: Readonly<Record<string, string>>;
+}
+
 /** A pod that prints its device nodes and its environment, then stays. */
 export async function createPod(
   world: World,
   name: string,
   paths: number,
-  { env = {}, restartPolicy = 'Always' }: { env?: Record<string, string>; restartPolicy?: string } = {},
+  { env = {}, restartPolicy = 'Always', limits = {} }: PodOptions = {},
 ): Promise<void> {
   await world.core.createNamespacedPod({
     namespace,
@@ -33,7 +40,7 @@ export async function createPod(
             imagePullPolicy: 'Never',
             command: ['/bin/sh', '-c', 'ls -1 /dev/infiniband; echo --; env; echo --; exec sleep 86400'],
             env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
-            resources: { limits: { [RESOURCE]: String(paths) } },
+            resources: { limits: { ...(paths > 0 && { [RESOURCE]: String(paths) }), ...limits } },
           },
         ],
       },
@@ -63,7 +70,7 @@ export async function given(world: World, name: string): Promise<Given> {
   });
   const [devices = '', env = ''] = log.split('--\n');
   return {
-    devices: devices.trim().split('\n').sort(),
+    devices: devices.trim().split('\n').toSorted(),
     env: Object.fromEntries(
       env
         .trim()

@@ -62,7 +62,8 @@ export function uninstalling(world: () => World): void {
       ]);
     });
 
-    test('leaves no sockets, checkpoint or virtual devices on the node', () => {
+    test('leaves no sockets, checkpoint, CDI file or virtual devices on the node', () => {
+      expect(existsSync('/var/run/cdi/datadirect.dev-path.json')).toBe(false);
       expect(readdirSync('/var/lib/kubelet/device-plugins').filter((name) => name.includes('datadirect'))).toEqual([]);
       for (const directory of nodeDirectories) {
         expect([directory, isBare(directory)]).toEqual([directory, true]);
