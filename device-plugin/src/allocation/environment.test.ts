@@ -1,5 +1,5 @@
 // The truth table of data direct for a container, and the variables that say it.
-import type { PathReason } from '@data-direct/crds';
+import { type PathReason, PATHS_VARIABLE_PREFIX, VARIABLES } from '@data-direct/crds';
 import { expect, test } from 'vitest';
 
 import { gpu, path, resource, tray } from '../test-support.ts';
@@ -64,6 +64,13 @@ test('what is off says why', () => {
   expect(dataDirect({ resource: resource(), paths: node, gpus: undefined }, node).because).toBe(
     'mlx5_1 is DmaDriverNotBound',
   );
+});
+
+test('every variable that is set is one that policies may not set themselves, and the other way round', () => {
+  const node = tray();
+  const set = Object.keys(environment({ resource: resource(), paths: node, gpus: undefined }, node));
+  const ours = set.filter((name) => !name.startsWith(PATHS_VARIABLE_PREFIX));
+  expect(ours.toSorted()).toEqual(Object.values(VARIABLES).flat().toSorted());
 });
 
 test('only the allocated RDMA devices are named, exactly and without their DMA twins', () => {
