@@ -123,6 +123,7 @@ describe('data-direct verify', () => {
       /SKIP +registration +no DMABUF without a GPU: .dev.udmabuf \(ENOENT\), .dev.dma_heap.system \(EACCES\)/,
     );
     expect(out).toContain('no VPD can be read to compare it with');
+    expect(out).toMatch(/SKIP +firmware through fwctl +open answered EACCES/);
   });
 
   it('has verified nothing where no NIC may have data direct', async () => {

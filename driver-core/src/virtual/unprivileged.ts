@@ -1,5 +1,5 @@
 // A virtual host as those see it who are not root: files of mode 0600 are refused, and of configuration space the first 64 bytes are shown
-// (drivers/pci/pci-sysfs.c, pci_read_config). Device nodes are open to everybody, as the kernel makes them.
+// (drivers/pci/pci-sysfs.c, pci_read_config). The kernel makes uverbs nodes for everybody and those of fwctl for root alone.
 import type { Answer, Files, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { VirtualHost } from './host.ts';
@@ -30,7 +30,8 @@ export function unprivileged(host: VirtualHost): Host {
     clock,
     pageSize,
     kernelRelease,
-    openDevice: (path, device) => host.openDevice(path, device),
+    openDevice: async (path, device) =>
+      path.startsWith('/dev/fwctl/') ? errno('EACCES', path) : host.openDevice(path, device),
     uevents: (signal) => host.uevents(signal),
     dmabuf: (bytes) => host.dmabuf(bytes),
     close: () => host.close(),
