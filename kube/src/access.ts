@@ -32,7 +32,7 @@ export const tokenReviews: Resource<TokenReview> = {
   namespaced: false,
 };
 
-export const subjectAccessReviews: Resource<SubjectAccessReview> = {
+const subjectAccessReviews: Resource<SubjectAccessReview> = {
   apiVersion: 'authorization.k8s.io/v1',
   kind: 'SubjectAccessReview',
   plural: 'subjectaccessreviews',

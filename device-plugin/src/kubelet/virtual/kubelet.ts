@@ -66,7 +66,7 @@ export class VirtualKubelet {
   async start(): Promise<void> {
     mkdirSync(this.plugins, { recursive: true, mode: 0o750 });
     mkdirSync(join(this.directory, 'pod-resources'), { recursive: true, mode: 0o750 });
-    for (const name of readdirSync(this.plugins)) rmSync(join(this.plugins, name), { recursive: true });
+    for (const name of readdirSync(this.plugins)) rmSync(join(this.plugins, name), { recursive: true, force: true });
     const register: grpc.handleUnaryCall<RegisterRequest, Empty> = (call, answer) => {
       this.#register(call.request).then(
         () => answer(null, {}),
