@@ -13,7 +13,7 @@ export interface NodeFacts {
 }
 
 /** `policy` does not get `what`, because the older `holder` has it. */
-export interface Conflict {
+interface Conflict {
   readonly policy: string;
   readonly holder: string;
   readonly what: string;

@@ -47,7 +47,7 @@ export interface ControllerOptions {
   readonly clock?: Clock;
 }
 
-export type Written = 'DataDirectNode' | 'DataDirectPathStatus' | 'NodeLabels';
+type Written = 'DataDirectNode' | 'DataDirectPathStatus' | 'NodeLabels';
 
 /** Rounds at the same time. Each has at most one request under way. */
 const workers = 8;

@@ -21,7 +21,7 @@ interface Read {
 
 export type ValidPolicy = Read & { readonly spec: DataDirectPathSpec; readonly problem?: never };
 /** `problem` names each field that is wrong, and what was expected of it. */
-export type InvalidPolicy = Read & { readonly problem: string };
+type InvalidPolicy = Read & { readonly problem: string };
 export type Policy = ValidPolicy | InvalidPolicy;
 
 /** Oldest first, and by name among equals: the order in which policies are served. */
