@@ -47,7 +47,7 @@ export class Metrics {
   });
   readonly #asked = new Counter({
     name: 'data_direct_rounds_asked_total',
-    help: 'Wishes for a round, by cause: start, uevents, ports, rescan, gap; due: verification, or a port is steady',
+    help: 'Wishes for a round, by cause: start, uevents, ports, rescan, gap, due; due: verification, or a port is steady',
     labelNames: ['cause'] as const,
     registers: this.#registers,
   });
