@@ -1,5 +1,5 @@
 // What `npm pack` ships as code, under dist/package: the library and the CLI as bundles that need koffi alone, and their types. The table of reasons
-// comes from the room @data-direct/crds, which is not published: it is bundled, and its types are copied (docs/adr/0012).
+// comes from the room @data-direct/crds, which is not published: it is bundled, and its types are copied (docs/adr/0011).
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';

@@ -1,5 +1,5 @@
 // The paths of a resource as CDI devices: a container runtime finds by name what it shall add to a container. Pure; files are
-// cdi-directory.ts's, and why both these and plain device nodes are given is docs/adr/0011.
+// cdi-directory.ts's, and why both these and plain device nodes are given is docs/adr/0010.
 import { extendedResource, type NodeResource } from '@data-direct/crds';
 import type { Path } from '@data-direct/driver-core';
 

@@ -193,7 +193,7 @@ export class Kubelet {
   }
 }
 
-/** Where paths are verified by a registration, they are verified before each start of a container too: docs/adr/0010. */
+/** Where paths are verified by a registration, they are verified before each start of a container too: docs/adr/0009. */
 function pluginOptions({ resource }: Pool): PluginOptions {
   return { preStartRequired: resource.verification.level === 'Registration', getPreferredAllocationAvailable: true };
 }
