@@ -446,6 +446,32 @@ describe('what reaches a device', () => {
     expect(counts.vpdRead).toHaveLength(8);
   });
 
+  it('is read once of a PF however many VFs share its VPD, also while one of them has no driver', async () => {
+    const host = createVirtualHost(await loadFixture('dual-port'));
+    const { counted, counts } = counting(host);
+    const observer = new Observer(counted);
+    const paths = await observer.round();
+    expect(paths.filter(({ nic }) => nic.function === 'VF')).toHaveLength(2);
+    expect(counts.vpdRead.filter((device) => device === '0000:03:00.0')).toHaveLength(1);
+
+    change(host, ['unbind', '0000:03:00.2']);
+    counts.vpdRead.length = 0;
+    await observer.round({ trigger: { kind: 'uevents', functions: ['0000:03:00.2'] } });
+    await observer.round({ trigger: { kind: 'rescan' } });
+    expect(counts.vpdRead).toEqual([]);
+  });
+
+  it('is tried again in the next round where a VPD could not be read', async () => {
+    const host = await tray();
+    change(host, ['vpd-unreadable', DMA]);
+    const { counted, counts } = counting(host);
+    const observer = new Observer(counted);
+    await observer.round();
+    counts.vpdRead.length = 0;
+    await observer.round({ trigger: { kind: 'rescan' } });
+    expect(counts.vpdRead).toEqual([DMA]);
+  });
+
   it('is read anew of ports at a rescan, because ACS changes without an event', async () => {
     const host = await tray();
     const observer = new Observer(host);

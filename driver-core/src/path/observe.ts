@@ -1,5 +1,6 @@
 // One round: reads everything that bears on paths, through the host's door. It concludes nothing; assess.ts does.
 // What reaches a device is read once and kept while nothing speaks against it: the VPD of a function, the kernel's answer about a NIC.
+import { isReadable } from '../binding/evidence.ts';
 import type { Answer, Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { NicAttachment, PciFunction } from '../pci/functions.ts';
@@ -34,9 +35,14 @@ interface Kept<T> {
   readonly value: T;
 }
 
+/** A NIC function and what is attached to it. */
+interface AttachedNic extends NicAttachment {
+  readonly fn: PciFunction;
+}
+
 /** What every NIC of one round is seen against. */
 interface Surroundings {
-  readonly byAddress: ReadonlyMap<string, PciFunction>;
+  readonly nics: ReadonlyMap<string, AttachedNic>;
   readonly defaultRoute: ReadonlySet<string>;
   readonly dmas: readonly Omit<DmaSeen, 'vpd'>[];
   readonly verification: VerificationLevel;
@@ -44,7 +50,7 @@ interface Surroundings {
 
 export class Observer {
   readonly #host: Host;
-  readonly #vpds = new Map<string, Kept<Vpd>>();
+  readonly #vpds = new Map<string, Kept<Promise<VpdSeen>>>();
   readonly #answers = new Map<string, Kept<KernelSeen>>();
 
   readonly #acs: AcsObserver;
@@ -68,14 +74,15 @@ export class Observer {
     const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
     const attached = (fn: PciFunction) => ({ fn, ...readAttachment(sysfs, fn) });
     const dmas = ofKind('dma').map((fn) => ({ ...attached(fn), incarnation: this.#incarnation(fn) }));
+    const attachedNics = ofKind('nic').map((fn) => ({ fn, ...readNicAttachment(sysfs, fn) }));
     const surroundings: Surroundings = {
-      byAddress: new Map(functions.map((fn) => [fn.address, fn])),
+      nics: new Map(attachedNics.map((nic) => [nic.fn.address, nic])),
       defaultRoute: defaultRouteInterfaces(proc, sysfs),
       dmas,
       verification,
     };
     const [nics, dmasSeen, acs] = await Promise.all([
-      Promise.all(ofKind('nic').map((fn) => this.#nic(fn, surroundings))),
+      Promise.all(attachedNics.map((nic) => this.#nic(nic, surroundings))),
       Promise.all(
         dmas.map(async (dma): Promise<DmaSeen> => ({ ...dma, vpd: await this.#vpd(dma.fn, dma.incarnation) })),
       ),
@@ -91,10 +98,10 @@ export class Observer {
     };
   }
 
-  async #nic(fn: PciFunction, surroundings: Surroundings): Promise<NicSeen> {
-    const attachment = readNicAttachment(this.#host.sysfs, fn);
-    const pf = surroundings.byAddress.get(attachment.physicalFunction ?? '');
-    const model = modelName((pf ?? fn).device);
+  async #nic(attached: AttachedNic, surroundings: Surroundings): Promise<NicSeen> {
+    const { fn, ...attachment } = attached;
+    const physical = surroundings.nics.get(attachment.physicalFunction ?? '') ?? attached;
+    const model = modelName(physical.fn.device);
     const eligible = surroundings.dmas.length > 0 && mayHaveDataDirect(model);
     return {
       fn,
@@ -102,7 +109,7 @@ export class Observer {
       model,
       linkLayer: this.#linkLayer(fn, attachment),
       defaultRoute: attachment.netdevs.some((name) => surroundings.defaultRoute.has(name)),
-      vpd: eligible ? await this.#vpd(pf ?? fn, attachment.driver) : undefined,
+      vpd: eligible ? await this.#vpd(physical.fn, physical.driver) : undefined,
       port: await this.#port(fn, attachment),
       kernel: eligible ? await this.#kernel(fn, attachment, surroundings) : undefined,
       firmware: undefined,
@@ -141,15 +148,23 @@ export class Observer {
     return value;
   }
 
-  /** Read anew when a driver took the function anew, as the driver reads it anew at its probe. What could not be read is tried again. */
-  async #vpd({ address, path }: PciFunction, driven: string | undefined): Promise<VpdSeen> {
+  /**
+   * Read anew when a driver took the function anew, as the driver reads it anew at its probe. What could not be read is tried again. Once for all
+   * VFs of a PF, which ask at the same time: a device gives its VPD in pieces of four bytes.
+   */
+  #vpd({ address, path }: PciFunction, driven: string | undefined): Promise<VpdSeen> {
     const key = `${path} ${driven}`;
     const kept = this.#vpds.get(address);
     if (kept?.key === key) return kept.value;
-    const value = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address));
-    if (refused(value) || value instanceof VpdError || value.broken) this.#vpds.delete(address);
-    else this.#vpds.set(address, { key, value });
+    const value = this.#readVpd(path, address);
+    this.#vpds.set(address, { key, value });
     return value;
+  }
+
+  async #readVpd(path: string, address: string): Promise<VpdSeen> {
+    const seen = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address));
+    if (!isReadable(seen) || seen.broken) this.#vpds.delete(address);
+    return seen;
   }
 
   #rdmaNamespacesShared(): boolean | undefined {

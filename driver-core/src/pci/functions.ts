@@ -36,6 +36,8 @@ export interface NicAttachment extends Attachment {
 }
 
 const DEVICES = 'bus/pci/devices';
+/** How every entry of it begins. */
+const UP = '../../../';
 
 /** Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. */
 export function listFunctions(sysfs: Files): PciFunction[] {
@@ -45,10 +47,20 @@ export function listFunctions(sysfs: Files): PciFunction[] {
 }
 
 function readFunction(sysfs: Files, name: string): PciFunction | undefined {
-  const path = sysfs.real(`${DEVICES}/${name}`);
-  if (refused(path)) return undefined;
+  const path = pathOf(sysfs, name);
+  if (path === undefined) return undefined;
   const ids = readIds(sysfs, path);
   return ids && { address: name, path, ...ids, kind: kindOf(ids) };
+}
+
+/** The link is written by the kernel from here to there (fs/sysfs/symlink.c), so its text says what a walk through the tree would find. */
+function pathOf(sysfs: Files, name: string): string | undefined {
+  const entry = `${DEVICES}/${name}`;
+  const target = sysfs.link(entry);
+  if (!refused(target) && target.startsWith(`${UP}devices/`) && !target.includes('/..', UP.length))
+    return target.slice(UP.length);
+  const path = sysfs.real(entry);
+  return refused(path) ? undefined : path;
 }
 
 interface Ids {
