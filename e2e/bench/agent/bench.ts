@@ -83,7 +83,7 @@ function circumstances(repetitions: number): string {
   return [
     `Node ${process.version}, Linux ${kernel}, ${processors.length} processors (${processors[0]?.model.trim()}),`,
     `${Math.round(totalmem() / 2 ** 30)} GiB; both Node programs with \`${NODE_FLAGS.join(' ')}\`, bundled.`,
-    `Median of ${repetitions} runs, in brackets the extremes. The page cache was warm and counts for nobody.`,
+    `${repetitions === 1 ? 'One run' : `Median of ${repetitions} runs, in brackets the extremes`}. The page cache was warm and counts for nobody.`,
   ].join(' ');
 }
 
