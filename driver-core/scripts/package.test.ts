@@ -12,7 +12,12 @@ const checkout = join(room, '..');
 const readme = readFileSync(join(room, 'README.md'), 'utf8');
 
 /** As in the checkout, whatever Node the machine has. */
-const env = { ...process.env, PATH: `${join(checkout, 'node_modules/.bin')}:${process.env['PATH']}` };
+/** What npm itself has to say of this machine's settings is none of the package's doing. */
+const env = {
+  ...process.env,
+  PATH: `${join(checkout, 'node_modules/.bin')}:${process.env['PATH']}`,
+  npm_config_loglevel: 'error',
+};
 
 let directory: string;
 let files: string[];
