@@ -228,6 +228,7 @@ const kubeletConfig = {
   cgroupDriver: 'cgroupfs',
   cgroupRoot: `/${layout.cgroup}`,
   failSwapOn: false,
+  nodeStatusUpdateFrequency: '1s', // the default of 10 s is how long each change of allocatable would take to be seen
   resolvConf: '/dev/null',
   podLogsDir: join(layout.logs, 'pods'),
   volumePluginDir: join(layout.home, 'volume-plugins'),
