@@ -52,7 +52,7 @@ function change(tray: Tray, wanted: Change): void {
     case 'faults':
       return found(tray.nics, wanted.nic).setFaults(wanted.faults);
     case 'vpd':
-      return tray.setVpd(wanted.dmaFunction, wanted.vpd);
+      return tray.setVpd(wanted.dmaFunction, Buffer.from(wanted.vpd, 'base64'));
     case 'unplug':
       return found(tray.endpoints, wanted.function).unplug();
     case 'plug':

@@ -1,4 +1,4 @@
-// Serves a tray of virtual adapters to QEMU: node e2e/kernel/cx8/serve.ts --directory DIR [--adapters N | --tray FILE]
+// Serves a tray of virtual adapters to QEMU: node e2e/kernel/cx8/serve.ts --directory DIR --tray FILE
 // A process of its own, because it waits in poll(2) instead of in Node's event loop: a signal ends it.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,37 +7,23 @@ import { RigError, rigError } from '../../rig/errors.ts';
 import { serveControl } from './control.ts';
 import { Loop } from './loop.ts';
 import { longestSocketPath } from './native.ts';
-import { CONTROL_SOCKET } from './sockets.ts';
-import { adapters, readTraySpec, type TraySpec } from './tray-spec.ts';
+import { CONTROL_SOCKET, functionSocket } from './sockets.ts';
+import { readTraySpec, type TraySpec } from './tray-spec.ts';
 import { Tray } from './tray.ts';
 
-/** A name of a function has 32 characters at most. */
-const longestDirectory = longestSocketPath - '/'.length - 32 - '.sock'.length;
-const mostAdapters = 64;
-const usage = 'node e2e/kernel/cx8/serve.ts --directory DIR [--adapters N | --tray FILE]';
+const usage = 'node e2e/kernel/cx8/serve.ts --directory DIR --tray FILE';
 
 function options(): { directory: string; spec: TraySpec } {
-  const { values } = parseArgs({
-    options: { directory: { type: 'string' }, adapters: { type: 'string', default: '1' }, tray: { type: 'string' } },
-  });
-  const { directory } = values;
-  const count = Number(values.adapters);
+  const { directory, tray } = parseArgs({
+    options: { directory: { type: 'string' }, tray: { type: 'string' } },
+  }).values;
   if (directory === undefined) throw rigError('USAGE', { problem: 'which directory shall hold the sockets?', usage });
-  if (directory.length > longestDirectory) {
-    throw rigError('USAGE', {
-      problem: `${directory} has more than ${longestDirectory} characters: too long for sockets`,
-      usage,
-    });
+  if (tray === undefined) throw rigError('USAGE', { problem: 'which file describes the tray?', usage });
+  const longestName = 32; // tray-spec.ts
+  if (functionSocket(directory, 'x'.repeat(longestName)).length > longestSocketPath) {
+    throw rigError('USAGE', { problem: `${directory} is too long a name for a directory of sockets`, usage });
   }
-  if (!Number.isInteger(count) || count < 1 || count > mostAdapters) {
-    throw rigError('USAGE', {
-      problem: `--adapters ${values.adapters}: a number from 1 to ${mostAdapters} is needed`,
-      usage,
-    });
-  }
-  const spec =
-    values.tray === undefined ? adapters(count) : readTraySpec(JSON.parse(readFileSync(values.tray, 'utf8')));
-  return { directory, spec };
+  return { directory, spec: readTraySpec(JSON.parse(readFileSync(tray, 'utf8'))) };
 }
 
 function main(): void {

@@ -14,7 +14,7 @@ import { serverError } from './errors.ts';
 import type { Faults } from './nic/faults.ts';
 import type { NicReport } from './nic/nic.ts';
 import { CONTROL_SOCKET, functionSocket } from './sockets.ts';
-import type { TraySpec, VpdSpec } from './tray-spec.ts';
+import type { TraySpec } from './tray-spec.ts';
 
 const startMs = 20_000;
 const answerMs = 10_000;
@@ -59,8 +59,9 @@ export class ServedTray {
     await this.#ask({ do: 'faults', nic, faults });
   }
 
-  async setVpd(dmaFunction: string, vpd: VpdSpec): Promise<void> {
-    await this.#ask({ do: 'vpd', dmaFunction, vpd });
+  /** What the guest reads from now on. */
+  async setVpd(dmaFunction: string, image: Buffer): Promise<void> {
+    await this.#ask({ do: 'vpd', dmaFunction, vpd: image.toString('base64') });
   }
 
   async report(nic: string): Promise<NicReport> {

@@ -1,5 +1,4 @@
-// What a tray of virtual adapters consists of, as data: read strictly from JSON, or made for so many adapters.
-import { createHash } from 'node:crypto';
+// What a tray of virtual adapters consists of, as data, read strictly from JSON.
 import { z } from 'zod';
 import { serverError } from './errors.ts';
 import { type Capabilities, isCapability } from './nic/capabilities.ts';
@@ -7,12 +6,8 @@ import { type Capabilities, isCapability } from './nic/capabilities.ts';
 /** Names become socket files. */
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a name of lower-case letters, digits and -');
 export const vuid = z.string().regex(/^[\x20-\x7e]{1,128}$/, 'a VUID of 1 to 128 printable characters');
-const productName = z.string().regex(/^[\x20-\x7e]{1,255}$/, 'a product name of 1 to 255 printable characters');
-const keyword = z.string().regex(/^[A-Z0-9]{2}$/, 'a keyword of two letters or digits');
-/** A value's length is one byte. */
-const keywordValue = z.string().regex(/^[\x20-\x7e]{0,255}$/, 'up to 255 printable characters');
-export const vpd = z.strictObject({ name: productName, keywords: z.record(keyword, keywordValue) });
-export type VpdSpec = z.infer<typeof vpd>;
+/** The image as the guest reads it. An address in it has 15 bits (pci_vpd_size). */
+export const vpd = z.base64('base64 of a VPD image').max(44_000);
 
 export const capabilities = z
   .record(z.string().refine(isCapability, 'a capability of nic/layouts.ts'), z.int().min(0).max(0xffff_ffff))
@@ -62,34 +57,4 @@ export function readTraySpec(json: unknown): TraySpec {
 /** Where in the JSON, and what should have been there. */
 export function firstProblem({ issues: [issue] }: z.ZodError): { where: string; problem: string } {
   return { where: `$${issue?.path.map((step) => `.${String(step)}`).join('')}`, problem: issue?.message ?? 'invalid' };
-}
-
-/** So many adapters, each a NIC nicN with DMA function dmaN and GPU gpuN beside it. Serials are made up. */
-export function adapters(count: number): TraySpec {
-  const each = Array.from({ length: count }, (_, index) => adapter(index));
-  return {
-    nics: each.map(({ nic: one }) => one),
-    dmaFunctions: each.map(({ dmaFunction }) => dmaFunction),
-    gpus: each.map((_, index) => ({ name: `gpu${index}` })),
-  };
-}
-
-/** NIC and DMA function share serial and UUID (SN, V3) and have a function UUID (VU) each; firmware answers the DMA function's. */
-function adapter(index: number): { nic: NicSpec; dmaFunction: TraySpec['dmaFunctions'][number] } {
-  const serial = `VIRTUAL${String(index).padStart(5, '0')}`;
-  const common = { PN: 'VIRTUAL-CX8', SN: serial, V3: createHash('md5').update(serial).digest('hex') };
-  const product = 'Virtual ConnectX-8 SuperNIC';
-  const dataDirect = `${serial}MLNXDATADIRECT0`;
-  return {
-    nic: {
-      name: `nic${index}`,
-      vpd: { name: product, keywords: { ...common, VU: `${serial}MLNXS0D0F0` } },
-      vuid: dataDirect,
-      dmaFunction: `dma${index}`,
-      lid: 7 + index,
-      function: 'PF',
-      capabilities: {},
-    },
-    dmaFunction: { name: `dma${index}`, vpd: { name: product, keywords: { ...common, VU: dataDirect } } },
-  };
 }

@@ -1,5 +1,4 @@
 // A whole tray of virtual adapters: every function on a socket of its own, the NICs on one fabric, all in one thread.
-import { encodeVpd } from '../../../driver-core/src/virtual/vpd.ts';
 import { dmaFunction } from './dma-function.ts';
 import { serverError } from './errors.ts';
 import { gpuFunction } from './gpu-function.ts';
@@ -8,7 +7,7 @@ import type { Identity } from './nic/identity.ts';
 import { Nic } from './nic/nic.ts';
 import type { Slot } from './pci/function.ts';
 import { functionSocket } from './sockets.ts';
-import type { NicSpec, TraySpec, VpdSpec } from './tray-spec.ts';
+import type { NicSpec, TraySpec } from './tray-spec.ts';
 import { DmaMap } from './vfio-user/dma-map.ts';
 import { Endpoint, type Log } from './vfio-user/endpoint.ts';
 import { Interrupts } from './vfio-user/interrupts.ts';
@@ -19,11 +18,12 @@ const FIRST_GUID = 0xb83f_d200_00c8_0000n;
 export class Tray {
   readonly nics: ReadonlyMap<string, Nic>;
   readonly endpoints: ReadonlyMap<string, Endpoint>;
-  readonly #vpds: Map<string, VpdSpec>;
+  /** Images by DMA function. */
+  readonly #vpds: Map<string, Buffer>;
 
   /** `directory` gets a socket NAME.sock for each function. */
   constructor(spec: TraySpec, directory: string, loop: Loop, log: Log) {
-    this.#vpds = new Map(spec.dmaFunctions.map(({ name, vpd }) => [name, vpd]));
+    this.#vpds = new Map(spec.dmaFunctions.map(({ name, vpd }) => [name, Buffer.from(vpd, 'base64')]));
     const slots = new Map(
       [...spec.nics, ...spec.dmaFunctions, ...spec.gpus].map(({ name }) => [name, emptySlot(name)]),
     );
@@ -34,7 +34,7 @@ export class Tray {
         name: nic.name,
         identity: identityOf(nic, index),
         isVirtualFunction: nic.function === 'VF',
-        vpd: encodeVpd(nic.vpd.name, nic.vpd.keywords),
+        vpd: Buffer.from(nic.vpd, 'base64'),
         slot: slot(nic.name),
         dataDirect: slot(nic.dmaFunction).dma,
         capabilities: nic.capabilities,
@@ -46,7 +46,7 @@ export class Tray {
     for (const nic of this.nics.values()) byLid.set(nic.identity.lid, nic);
     const functions = [
       ...this.nics.values(),
-      ...spec.dmaFunctions.map(({ name }) => dmaFunction(name, () => this.#vpdOf(name))),
+      ...spec.dmaFunctions.map(({ name }) => dmaFunction(name, () => this.#vpds.get(name) ?? Buffer.alloc(0))),
       ...spec.gpus.map(({ name }) => gpuFunction(name)),
     ];
     this.endpoints = new Map(
@@ -66,19 +66,14 @@ export class Tray {
   }
 
   /** What the guest will read from now on. */
-  setVpd(dmaFunctionName: string, vpd: VpdSpec): void {
+  setVpd(dmaFunctionName: string, image: Buffer): void {
     if (!this.#vpds.has(dmaFunctionName)) {
       throw serverError('CONTROL_INVALID', {
         where: dmaFunctionName,
         problem: `there are ${[...this.#vpds.keys()].join(', ')}`,
       });
     }
-    this.#vpds.set(dmaFunctionName, vpd);
-  }
-
-  #vpdOf(name: string): Buffer {
-    const vpd = this.#vpds.get(name);
-    return vpd === undefined ? Buffer.alloc(0) : encodeVpd(vpd.name, vpd.keywords);
+    this.#vpds.set(dmaFunctionName, image);
   }
 }
 

@@ -1,5 +1,6 @@
 // Event queues: rings through which the device tells the driver that something happened, with an interrupt each.
 import { bits, dword, layout, type ValuesOf } from '../layout.ts';
+import { DmaFault } from '../vfio-user/dma-map.ts';
 import type { Hardware } from './hardware.ts';
 import { createEqIn, eqc } from './layouts.ts';
 import { PagedBuffer, ringLength } from './paged-buffer.ts';
@@ -61,13 +62,22 @@ export class EventQueue {
       this.#hardware.log(`event queue ${this.number} is full: an event of type ${event.type} is lost`);
       return;
     }
-    const entry = eqe.encode(event);
+    try {
+      this.#write(eqe.encode(event));
+    } catch (error) {
+      if (!(error instanceof DmaFault)) throw error;
+      this.#hardware.log(`event queue ${this.number}: ${error.message}`);
+      return;
+    }
+    this.#hardware.interrupt(this.#vector);
+  }
+
+  /** The owner bit makes the entry the driver's, so it comes last. */
+  #write(entry: Buffer): void {
     const at = (this.#producer % (1 << this.#logSize)) * ENTRY;
     this.#ring.write(at, entry.subarray(0, OWNER));
-    // The owner bit makes the entry the driver's, so it comes last.
     this.#ring.write(at + OWNER, Buffer.of((this.#producer >> this.#logSize) & 1));
     this.#producer += 1;
-    this.#hardware.interrupt(this.#vector);
   }
 
   /** Told by the driver, 24 bits of it. */

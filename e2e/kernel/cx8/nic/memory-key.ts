@@ -7,8 +7,9 @@ import { CommandFailure } from './status.ts';
 
 /** MLX5_MKC_ACCESS_MODE_*. */
 export const ACCESS_MODE = { PHYSICAL: 0, MTT: 1, KLM: 2, KSM: 3, CROSSING: 6 } as const;
-/** Of translations: 16 bytes. */
+/** Bytes of a translation: of the KLM and KSM kinds, and of the MTT kind. */
 const OCTWORD = 16;
+const MTT = 8;
 const TRANSLATIONS = 0x110;
 /** UMR fills lists in units of this many bytes (MLX5_UMR_FLEX_ALIGNMENT), the last one with zeros. */
 const UMR_UNIT = 64;
@@ -99,14 +100,14 @@ export function resolve(keys: Keys, access: Access, depth = 0): Piece[] {
       return [{ domain, address: access.address, length: access.length }];
     }
     case ACCESS_MODE.MTT:
-      return pagesOf(key, access).map(({ index, offset, length }) => ({
+      return pagesOf(key, MTT, access).map(({ index, offset, length }) => ({
         domain: keys.domains.dma,
-        address: (translation(key, index * 8, 8).readBigUInt64BE() & ~0xfffn) + BigInt(offset),
+        address: (translation(key, index * MTT, MTT).readBigUInt64BE() & ~0xfffn) + BigInt(offset),
         length,
       }));
     case ACCESS_MODE.KSM:
-      return pagesOf(key, access).flatMap(({ index, offset, length }) => {
-        const entry = translation(key, index * OCTWORD);
+      return pagesOf(key, OCTWORD, access).flatMap(({ index, offset, length }) => {
+        const entry = translation(key, index * OCTWORD, OCTWORD);
         return follow({ key: entry.readUInt32BE(4), address: entry.readBigUInt64BE(8) + BigInt(offset), length });
       });
     case ACCESS_MODE.KLM:
@@ -145,20 +146,19 @@ interface PageSpan {
   readonly length: number;
 }
 
-/** Cuts a range at the key's pages; its first page may begin before its start address. */
-function pagesOf(key: MemoryKey, { address, length }: Access): PageSpan[] {
+/** Cuts a range at the key's pages, of which there have to be enough; the first page may begin before the key's start address. */
+function pagesOf(key: MemoryKey, entrySize: number, { address, length }: Access): PageSpan[] {
   const { log_page_size, start_addr } = mkc.read(key.context);
   const pageSize = 2 ** log_page_size;
-  const pages: PageSpan[] = [];
-  let at = Number(address - start_addr + (start_addr % BigInt(pageSize)));
-  for (let left = length; left > 0;) {
-    const offset = at % pageSize;
-    const size = Math.min(left, pageSize - offset);
-    pages.push({ index: Math.floor(at / pageSize), offset, length: size });
-    at += size;
-    left -= size;
-  }
-  return pages;
+  const start = Number(address - start_addr + (start_addr % BigInt(pageSize)));
+  const [first, last] = [start, start + length - 1].map((at) => Math.floor(at / pageSize)) as [number, number];
+  translation(key, last * entrySize, entrySize);
+  return Array.from({ length: last - first + 1 }, (_, page) => {
+    const index = first + page;
+    const from = Math.max(start, index * pageSize);
+    const to = Math.min(start + length, (index + 1) * pageSize);
+    return { index, offset: from % pageSize, length: to - from };
+  });
 }
 
 /** KLM entries are pieces of any length, one after the other. */
@@ -167,7 +167,7 @@ function spansOf(key: MemoryKey, { address, length }: Access): Pick<Access, 'key
   let skip = Number(address - mkc.get(key.context, 'start_addr'));
   let left = length;
   for (let index = 0; left > 0; index += 1) {
-    const entry = translation(key, index * OCTWORD);
+    const entry = translation(key, index * OCTWORD, OCTWORD);
     const bytes = entry.readUInt32BE(0);
     const size = Math.min(left, bytes - skip);
     if (size > 0) {
@@ -179,7 +179,7 @@ function spansOf(key: MemoryKey, { address, length }: Access): Pick<Access, 'key
   return spans;
 }
 
-function translation(key: MemoryKey, at: number, size = OCTWORD): Buffer {
+function translation(key: MemoryKey, at: number, size: number): Buffer {
   const entry = key.translations.subarray(at, at + size);
   if (entry.length < size)
     throw new AccessViolation(`memory key ${key.index} has no translation at byte ${at} of its list`);

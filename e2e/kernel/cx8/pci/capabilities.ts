@@ -57,7 +57,9 @@ export function vitalProductData(image: () => Buffer): Capability {
     now.writeUInt16LE(address ^ FLAG, ADDRESS);
     if ((address & FLAG) !== 0) return;
     const four = Buffer.alloc(4);
-    image().copy(four, 0, address, address + 4);
+    image()
+      .subarray(address, address + 4)
+      .copy(four);
     four.copy(now, DATA);
   };
   return { bytes, writable, written };
