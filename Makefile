@@ -101,6 +101,15 @@ SOAK_MINUTES ?= 60
 soak: install ## the agent under random faults for SOAK_MINUTES; its memory curve is build/soak/memory.svg (needs root)
 	$(TS) e2e/soak/soak.ts --minutes "$(SOAK_MINUTES)"
 
+.PHONY: bench-driver
+bench-driver: install bundle ## discovery beside rdma_topo and an empty Node, table into docs/benchmarks.md (needs root)
+	$(TS) e2e/bench/driver/bench.ts
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: install ## made-up devices, kernels and files against driver-core (FUZZ_SECONDS=60)
+	$(TS) e2e/fuzz/fuzz.ts --seconds $(FUZZ_SECONDS)
+
 .PHONY: clean
 clean: ## remove what was built (caches outside the checkout stay)
 	rm -rf build dist coverage */dist

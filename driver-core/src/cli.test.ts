@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 
+import { machines } from '../fixtures/source/machines.ts';
 import { run } from './cli.ts';
 import { check } from './cli/check.ts';
 import type { Command, Given, Terminal } from './cli/command.ts';
@@ -401,6 +402,22 @@ describe('the process', () => {
       encoding: 'utf8',
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  it('leaves nothing out that its reader has not taken yet, however long the answer is', async () => {
+    const file = join(directory, 'many.json');
+    const entries = machines['dgx-station'] ?? [];
+    const nic = entries.find(({ realpath }) => String(realpath).endsWith(NIC));
+    const more = Array.from({ length: 500 }, (_, index) => {
+      const domain = String(1000 + index);
+      const realpath = `/sys/devices/pci${domain}:00/${domain}:00:00.0`;
+      return { ...nic, realpath, subsystems: { infiniband: [`more_${index}`] } };
+    });
+    writeFileSync(file, JSON.stringify([...entries, ...more]));
+    const child = spawn(process.execPath, [...CLI, 'topo', '--json', '--from', file], { stdio: 'pipe' });
+    const [chunks, ended] = await Promise.all([child.stdout.toArray(), once(child, 'exit')]);
+    expect(ended).toEqual([0, null]);
+    expect((JSON.parse(chunks.join('')) as { paths: unknown[] }).paths).toHaveLength(501);
   });
 
   it('watches a virtual node that is changed over a socket, and ends when it is interrupted', async () => {

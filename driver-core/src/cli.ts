@@ -132,5 +132,12 @@ if (import.meta.main) {
     setTimeout(() => leave(EXIT.interrupted), GRACE_MS);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
-  leave(await run(process.argv.slice(2), terminal, interrupted.signal));
+  const status = await run(process.argv.slice(2), terminal, interrupted.signal);
+  for (const stream of [process.stdout, process.stderr]) await taken(stream);
+  leave(status);
+}
+
+/** A pipe holds 64 KiB; what is more waits in this process until the reader has taken it. */
+function taken(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => void stream.write('', () => resolve()));
 }
