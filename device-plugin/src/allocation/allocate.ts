@@ -37,16 +37,15 @@ export function allocate(
 }
 
 function deviceFor(pool: Pool, id: string, isRepeated: boolean): Device {
+  const device = pool.devices.find((known) => known.id === id);
+  if (device?.healthy && !isRepeated) return device;
   const resource = extendedResource(pool.resource.name);
   const shown = JSON.stringify(id.slice(0, 100)); // a hostile id may hold anything
-  const device = pool.devices.find((known) => known.id === id);
   if (!device) throw new AgentError('DEVICE_UNKNOWN', `${resource} has no device ${shown}`, { id });
   if (isRepeated) throw new AgentError('DEVICE_REPEATED', `device ${shown} of ${resource} was asked for twice`, { id });
-  if (!device.healthy)
-    throw new AgentError(
-      'DEVICE_UNHEALTHY',
-      `device ${shown} of ${resource} is unhealthy: ${device.path.reason}, ${device.path.message}`,
-      { id },
-    );
-  return device;
+  throw new AgentError(
+    'DEVICE_UNHEALTHY',
+    `device ${shown} of ${resource} is unhealthy: ${device.path.reason}, ${device.path.message}`,
+    { id },
+  );
 }

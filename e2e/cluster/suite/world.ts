@@ -155,23 +155,17 @@ export async function eventsAbout(world: World, kind: string, name: string): Pro
   return items.filter((event) => event.regarding?.kind === kind && event.regarding.name === name);
 }
 
-export async function agentPod(world: World): Promise<V1Pod> {
-  const { items } = await world.core.listNamespacedPod({
-    namespace: NAMESPACE,
-    labelSelector: 'app.kubernetes.io/component=agent',
-  });
-  const running = items.filter((pod) => !pod.metadata?.deletionTimestamp);
-  if (running.length !== 1 || !running[0]) throw new Error(`${running.length} agent pods`);
-  return running[0];
-}
+export const agentPod = (world: World): Promise<V1Pod> => onlyPod(world, 'agent');
+export const operatorPod = (world: World): Promise<V1Pod> => onlyPod(world, 'operator');
 
-export async function operatorPod(world: World): Promise<V1Pod> {
+/** The one pod of a component that is not on its way out. */
+async function onlyPod(world: World, component: string): Promise<V1Pod> {
   const { items } = await world.core.listNamespacedPod({
     namespace: NAMESPACE,
-    labelSelector: 'app.kubernetes.io/component=operator',
+    labelSelector: `app.kubernetes.io/component=${component}`,
   });
   const running = items.filter((pod) => !pod.metadata?.deletionTimestamp);
-  if (running.length !== 1 || !running[0]) throw new Error(`${running.length} operator pods`);
+  if (running.length !== 1 || !running[0]) throw new Error(`${running.length} ${component} pods`);
   return running[0];
 }
 
