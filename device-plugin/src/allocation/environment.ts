@@ -60,9 +60,12 @@ export function environment(holding: Holding, node: readonly Path[]): Record<str
   const { on: isOn } = dataDirect(holding, node);
   const devices = holding.paths.flatMap((path) => path.nic.rdmaDevice ?? []);
   return {
-    // 1 is "only the DMA twin" since NCCL 2.27.7 (src/transport/net_ib/init.cc).
+    // Any value but 0 is "the plain device and its DMA twin" in NCCL 2.27.3 and 2.27.5 (src/transport/net_ib.cc); 1 is "only the twin"
+    // and 2 "both" since 2.27.6, up to 2.30.7 (src/transport/net_ib/init.cc).
     ...(nccl && { NCCL_IB_DATA_DIRECT: isOn ? '1' : '0' }),
+    // Table uct_ib_md_config_table, DIRECT_NIC under the prefix IB_ (UCX 1.20.0, src/uct/ib/base/ib_md.c). 1.19 has none.
     ...(ucx && { UCX_IB_DIRECT_NIC: isOn ? 'y' : 'n' }),
+    // NVSHMEM 3.4.5, src/modules/transport/common/env_defs.h; read by ibrc, ibdevx and ibgda.
     ...(nvshmem && { NVSHMEM_DISABLE_DATA_DIRECT: isOn ? '0' : '1' }),
     ...(scopeHca && devices.length > 0 && scope(devices)),
     ...describe(holding),
@@ -73,8 +76,9 @@ export function environment(holding: Holding, node: readonly Path[]): Record<str
 /**
  * Plain device names: each library makes the DMA twin's name (`mlx5_0_dma`) itself, after this filter.
  * NCCL matches prefixes unless the list begins with `=`. UCX and NVSHMEM want the port; a ConnectX-8 function has one.
- * NVSHMEM's manual says that it heeds its list only with NVSHMEM_ENABLE_NIC_PE_MAPPING=1 (not every version's code insists). That one
- * is left to the pod, because it also replaces "the nearest NIC" by round robin, which parts GPU and DMA function.
+ * NVSHMEM's words say that it heeds its list only with NVSHMEM_ENABLE_NIC_PE_MAPPING=1; its code does so always (3.4.5,
+ * src/modules/transport/ibrc/ibrc.cpp). That one is left to the pod, because it also replaces "the nearest NIC" by round robin
+ * (src/host/transport/transport.cpp), which parts GPU and DMA function.
  */
 function scope(devices: readonly string[]): Record<string, string> {
   const ports = devices.map((device) => `${device}:1`).join(',');
