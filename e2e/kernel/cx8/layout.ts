@@ -1,10 +1,10 @@
-// Layouts of big-endian structures as tables: field → byte of the big-endian dword and its bits, as the ConnectX manual and
-// mlx5_ifc.h count them. Which structures there are stands beside their users; little-endian ones are driver-core's struct.ts.
+// Layouts of big-endian structures as tables: field → byte of the big-endian dword and its bits, as the ConnectX manual counts them.
+// Which structures there are stands beside their users; little-endian ones are driver-core's struct.ts.
 
 interface Field<T extends number | bigint | Buffer> {
-  /** Of the first byte touched and behind the last. */
-  readonly from: number;
-  readonly to: number;
+  /** In bits from the first bit of the structure on, as mlx5_ifc.h counts. */
+  readonly offset: number;
+  readonly width: number;
   read(bytes: Buffer, at: number): T;
   write(bytes: Buffer, at: number, value: T): void;
 }
@@ -13,8 +13,8 @@ interface Field<T extends number | bigint | Buffer> {
 export function bits(byte: number, high: number, low = high): Field<number> {
   const mask = 2 ** (high - low + 1) - 1;
   return {
-    from: byte,
-    to: byte + 4,
+    offset: byte * 8 + 31 - high,
+    width: high - low + 1,
     read: (bytes, at) => (bytes.readUInt32BE(at + byte) >>> low) & mask,
     write: (bytes, at, value) => {
       const others = bytes.readUInt32BE(at + byte) & ~(mask << low);
@@ -25,8 +25,8 @@ export function bits(byte: number, high: number, low = high): Field<number> {
 
 export function dword(byte: number): Field<number> {
   return {
-    from: byte,
-    to: byte + 4,
+    offset: byte * 8,
+    width: 32,
     read: (bytes, at) => bytes.readUInt32BE(at + byte),
     write: (bytes, at, value) => void bytes.writeUInt32BE(value >>> 0, at + byte),
   };
@@ -34,8 +34,8 @@ export function dword(byte: number): Field<number> {
 
 export function qword(byte: number): Field<bigint> {
   return {
-    from: byte,
-    to: byte + 8,
+    offset: byte * 8,
+    width: 64,
     read: (bytes, at) => bytes.readBigUInt64BE(at + byte),
     write: (bytes, at, value) => void bytes.writeBigUInt64BE(value, at + byte),
   };
@@ -43,8 +43,8 @@ export function qword(byte: number): Field<bigint> {
 
 export function octets(byte: number, length: number): Field<Buffer> {
   return {
-    from: byte,
-    to: byte + length,
+    offset: byte * 8,
+    width: length * 8,
     read: (bytes, at) => bytes.subarray(at + byte, at + byte + length),
     write: (bytes, at, value) => void value.copy(bytes, at + byte, 0, length),
   };
@@ -72,11 +72,11 @@ export type ValuesOf<L> = L extends Layout<infer F> ? Values<F> : never;
 
 export function layout<const F extends Fields>(name: string, size: number, fields: F): Layout<F> {
   const names = Object.keys(fields) as (keyof F & string)[];
-  const wrong = names.find((field) => (fields[field]?.to ?? 0) > size);
-  if (wrong !== undefined) throw new RangeError(`${name}.${wrong} does not fit into ${size} bytes`);
-
   // A field's type and its value's type agree by Values<F>; TypeScript cannot follow that through the union.
   const field = (key: keyof F): Field<number | bigint | Buffer> => fields[key] as Field<number | bigint | Buffer>;
+  const wrong = names.find((key) => field(key).offset + field(key).width > size * 8);
+  if (wrong !== undefined) throw new RangeError(`${name}.${wrong} does not fit into ${size} bytes`);
+
   const get = <K extends keyof F & string>(bytes: Buffer, key: K, at = 0): Values<F>[K] => {
     ensure(bytes, at);
     return field(key).read(bytes, at) as Values<F>[K];

@@ -8,7 +8,7 @@ export const LOG_ENTRIES = 5;
 export const LOG_STRIDE = 6;
 
 const ENTRY = 1 << LOG_STRIDE;
-const entryLayout = layout('mlx5_cmd_layout', ENTRY, {
+export const entryLayout = layout('mlx5_cmd_layout', ENTRY, {
   type: bits(0x00, 31, 24),
   inlen: dword(0x04),
   in_ptr: qword(0x08),
@@ -25,7 +25,7 @@ const STATUS_OWN = 63;
 const SIGNATURE = 61;
 
 const DATA = 512;
-const mailboxLayout = layout('mlx5_cmd_prot_block', 576, {
+export const mailboxLayout = layout('mlx5_cmd_prot_block', 576, {
   data: octets(0x00, DATA),
   next: qword(0x230),
   block_num: dword(0x238),

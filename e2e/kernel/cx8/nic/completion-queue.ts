@@ -7,7 +7,7 @@ import { cqc, createCqIn } from './layouts.ts';
 import { PagedBuffer, ringLength } from './paged-buffer.ts';
 
 /** struct mlx5_cqe64 and struct mlx5_err_cqe (include/linux/mlx5/device.h). */
-const cqe = layout('mlx5_cqe64', 64, {
+export const cqe = layout('mlx5_cqe64', 64, {
   /** With CQE version 1: the QP's user index. */
   srqn_uidx: bits(0x20, 23, 0),
   immediate: dword(0x24),

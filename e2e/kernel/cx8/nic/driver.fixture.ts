@@ -299,12 +299,12 @@ export class ScriptedQp {
     }
   }
 
-  /** Writes a work request with these segments behind the control segment, and rings. */
-  post(opcode: number, segments: Buffer[], { immediate = 0, ring = true } = {}): void {
+  /** Writes a work request with these segments behind the control segment, and rings; `tooLong` is how many more it claims to have. */
+  post(opcode: number, segments: Buffer[], { immediate = 0, ring = true, tooLong = 0 } = {}): void {
     const control = Buffer.alloc(16);
     const rest = Buffer.concat(segments);
     control.writeUInt32BE(((this.#sent & 0xffff) << 8) | opcode, 0);
-    control.writeUInt32BE((this.number << 8) | (1 + rest.length / 16), 4);
+    control.writeUInt32BE((this.number << 8) | (1 + rest.length / 16 + tooLong), 4);
     control.writeUInt8(8, 11);
     control.writeUInt32BE(immediate >>> 0, 12);
     const entry = Buffer.concat([control, rest]);
@@ -315,6 +315,12 @@ export class ScriptedQp {
     this.#sent += Math.ceil(entry.length / 64);
     this.#doorbell.writeUInt32BE(this.#sent & 0xffff, 4);
     if (ring) this.#rig.doorbell(UAR, 0x800, control.subarray(0, 8));
+  }
+
+  /** The counter of the doorbell record moves on by this many blocks that were never written. */
+  overrun(blocks: number): void {
+    this.#sent += blocks;
+    this.post(0, []);
   }
 
   postReceive(key: number, address: bigint, length: number): void {

@@ -6,7 +6,7 @@ import { createEqIn, eqc } from './layouts.ts';
 import { PagedBuffer, ringLength } from './paged-buffer.ts';
 
 /** struct mlx5_eqe (include/linux/mlx5/device.h). */
-const eqe = layout('mlx5_eqe', 64, {
+export const eqe = layout('mlx5_eqe', 64, {
   type: bits(0x00, 23, 16),
   sub_type: bits(0x00, 7, 0),
   /** Of a command event: its queue entries, a bit each. Of a CQ error: the CQ. */

@@ -4,7 +4,7 @@ import { bits, dword, layout } from '../layout.ts';
 import { LOG_ENTRIES, LOG_STRIDE } from './command-queue.ts';
 
 const SIZE = 0x1014;
-const segment = layout('mlx5_init_seg', SIZE, {
+export const segment = layout('mlx5_init_seg', SIZE, {
   fw_rev_minor: bits(0x000, 31, 16),
   fw_rev_major: bits(0x000, 15, 0),
   cmd_interface_rev: bits(0x004, 31, 16),

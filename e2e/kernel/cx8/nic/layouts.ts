@@ -1,10 +1,10 @@
 // What commands and contexts look like in memory: the part of include/linux/mlx5/mlx5_ifc.h that this firmware reads or writes, with
-// the names it has there. No test holds these tables against that header yet; stock drivers accept them.
+// the names it has there. e2e/oracle holds every entry against that header.
 import { bits, dword, layout, octets, qword } from '../layout.ts';
 
 // Commands. Each begins with opcode, uid (of a DEVX context) and op_mod, each answer with status and syndrome.
-export const commandInput = layout('mbox_in', 0x08, { opcode: bits(0x00, 31, 16), op_mod: bits(0x04, 15, 0) });
-export const commandOutput = layout('mbox_out', 0x08, { status: bits(0x00, 31, 24), syndrome: dword(0x04) });
+export const commandInput = layout('cmd_in', 0x08, { opcode: bits(0x00, 31, 16), op_mod: bits(0x04, 15, 0) });
+export const commandOutput = layout('cmd_out', 0x08, { status: bits(0x00, 31, 24), syndrome: dword(0x04) });
 
 export const queryIssiOut = layout('query_issi_out', 0x70, {
   current_issi: bits(0x08, 15, 0),

@@ -49,12 +49,15 @@ export class QueuePair {
   readonly #context: Buffer;
   readonly #ring: PagedBuffer;
   readonly #receiveBytes: number;
+  readonly #sendBytes: number;
   readonly receiveStride: number;
   /** Of the next entry to be worked off, 16 bits. */
   sent = 0;
   received = 0;
   /** Since when the other end has had no receive posted. */
   waitingSince: number | undefined;
+  /** It is due to be worked off again shortly. */
+  looksAgain = false;
 
   constructor(hardware: Hardware, number: number, command: Buffer) {
     this.number = number;
@@ -64,11 +67,11 @@ export class QueuePair {
     const context = qpc.read(this.#context);
     this.receiveStride = 16 << context.log_rq_stride;
     this.#receiveBytes = context.rq_type === OWN_RECEIVE_RING ? this.receiveStride << context.log_rq_size : 0;
-    const sendBytes = context.no_sq === 1 ? 0 : ringLength(context.log_sq_size, SEND_BLOCK);
+    this.#sendBytes = context.no_sq === 1 ? 0 : ringLength(context.log_sq_size, SEND_BLOCK);
     this.#ring = new PagedBuffer(hardware.dma, command, {
       logPageSize: context.log_page_size,
       pageOffset: context.page_offset,
-      length: this.#receiveBytes + sendBytes,
+      length: this.#receiveBytes + this.#sendBytes,
     });
   }
 
@@ -114,21 +117,21 @@ export class QueuePair {
     for (const field of [...fields, ...optional]) qpc.write(this.#context, { [field]: given[field] });
   }
 
-  /** Entries that the driver has posted and that are not worked off. */
+  /** Blocks that the driver has posted and that are not worked off. RangeError when its counter says more than the ring holds. */
   sendsPosted(): number {
-    return (this.#counter(SEND_COUNTER) - this.sent) & 0xffff;
+    return this.#posted(SEND_COUNTER, this.sent, this.#sendBytes / SEND_BLOCK);
   }
 
+  /** Entries, of which every one is a stride long. */
   receivesPosted(): number {
     if (this.#receiveBytes === 0) return 0;
-    return (this.#counter(RECEIVE_COUNTER) - this.received) & 0xffff;
+    return this.#posted(RECEIVE_COUNTER, this.received, this.#receiveBytes / this.receiveStride);
   }
 
   /** `length` bytes of the send ring from the next entry on. */
   readSend(length: number): Buffer {
-    const sendBytes = this.#ring.length - this.#receiveBytes;
-    const at = (this.sent * SEND_BLOCK) % sendBytes;
-    const first = Math.min(length, sendBytes - at);
+    const at = (this.sent * SEND_BLOCK) % this.#sendBytes;
+    const first = Math.min(length, this.#sendBytes - at);
     const head = this.#ring.read(this.#receiveBytes + at, first);
     return first === length ? head : Buffer.concat([head, this.#ring.read(this.#receiveBytes, length - first)]);
   }
@@ -137,7 +140,10 @@ export class QueuePair {
     return this.#ring.read((this.received * this.receiveStride) % this.#receiveBytes, this.receiveStride);
   }
 
-  #counter(which: bigint): number {
-    return this.#hardware.dma.read(this.context.dbr_addr + which, 4).readUInt32BE() & 0xffff;
+  #posted(counter: bigint, workedOff: number, room: number): number {
+    const value = this.#hardware.dma.read(this.context.dbr_addr + counter, 4).readUInt32BE() & 0xffff;
+    const posted = (value - workedOff) & 0xffff;
+    if (posted > room) throw new RangeError(`its counter says that ${posted} are posted to a ring of ${room}`);
+    return posted;
   }
 }

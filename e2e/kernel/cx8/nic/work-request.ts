@@ -27,7 +27,7 @@ export const COMPLETION_WANTED = 2;
 
 export const remoteSegment = layout('mlx5_wqe_raddr_seg', SEGMENT, { address: qword(0x00), key: dword(0x08) });
 
-const dataSegment = layout('mlx5_wqe_data_seg', SEGMENT, {
+export const dataSegment = layout('mlx5_wqe_data_seg', SEGMENT, {
   /** The data follow in the entry itself. */
   inline: bits(0x00, 31),
   byte_count: bits(0x00, 30, 0),

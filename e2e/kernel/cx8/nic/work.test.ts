@@ -394,6 +394,21 @@ describe('a queue pair', () => {
   });
 });
 
+describe('a send ring that cannot be followed', () => {
+  it('because an entry is longer than what is posted ends with that entry', () => {
+    from.post(OPCODE.NOP, [], { tooLong: 40 });
+    expect(cq.poll()).toEqual(failed('LOCAL_OPERATION'));
+    expect(cq.poll()).toBeUndefined();
+    expect(rig.log.at(-1)).toContain('it is 11 blocks long, and 1 are posted');
+  });
+
+  it('because its counter is beyond its end is worked off no further', () => {
+    from.overrun(1000);
+    expect(cq.poll()).toBeUndefined();
+    expect(rig.log.at(-1)).toMatch(/is in error: its counter says that 1001 are posted to a ring of \d+/);
+  });
+});
+
 describe('a completion queue', () => {
   it('that is armed tells of the next completion once', () => {
     cq.arm(rig);

@@ -82,8 +82,10 @@ export class Work {
   /** Works off what the driver has posted; on a queue pair in error that means to complete it as flushed. */
   run(qp: QueuePair): void {
     try {
-      while (this.#resources.qps.get(qp.number) === qp && this.#mayRun(qp) && qp.sendsPosted() > 0) {
-        if (!this.#runOne(qp)) return;
+      while (this.#resources.qps.get(qp.number) === qp && this.#mayRun(qp)) {
+        const posted = qp.sendsPosted();
+        if (posted === 0) break;
+        if (!this.#runOne(qp, posted)) return;
       }
       while (qp.state === QP_STATE.ERR && qp.receivesPosted() > 0) {
         this.#completeReceive(qp, { opcode: CQE.RESPONDER_ERROR, syndrome: SYNDROME.FLUSHED });
@@ -100,23 +102,35 @@ export class Work {
     return state === QP_STATE.RTS || state === QP_STATE.ERR;
   }
 
-  /** False when the entry has to wait. */
-  #runOne(qp: QueuePair): boolean {
+  /** False when the entry has to wait. Never goes past what is posted: beyond it the counters would not meet again. */
+  #runOne(qp: QueuePair, posted: number): boolean {
     const entry = readEntry(qp);
     try {
+      if (entry.blocks > posted)
+        throw new WorkError('LOCAL_OPERATION', `it is ${entry.blocks} blocks long, and ${posted} are posted`);
       const bytes = this.#execute(qp, entry);
       qp.waitingSince = undefined;
       if (entry.control.completion >= COMPLETION_WANTED)
         this.#completeSend(qp, entry, { opcode: CQE.REQUESTER, byte_cnt: bytes });
     } catch (error) {
       if (error instanceof ReceiverNotReady && this.#mayWait(qp)) {
-        this.#resources.hardware.after(RETRY_MS, () => this.run(qp));
+        this.#retry(qp);
         return false;
       }
       this.#failSend(qp, entry, error);
     }
-    qp.sent = (qp.sent + entry.blocks) & 0xffff;
+    qp.sent = (qp.sent + Math.min(entry.blocks, posted)) & 0xffff;
     return true;
+  }
+
+  /** One look for all who rang meanwhile. */
+  #retry(qp: QueuePair): void {
+    if (qp.looksAgain) return;
+    qp.looksAgain = true;
+    this.#resources.hardware.after(RETRY_MS, () => {
+      qp.looksAgain = false;
+      this.run(qp);
+    });
   }
 
   #mayWait(qp: QueuePair): boolean {
