@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ['{crds,process,driver-core,kube,device-plugin,operator,scripts,e2e}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', 'e2e/*/suite/**'],
+    setupFiles: ['scripts/properties.ts'],
     testTimeout: 20_000,
     hookTimeout: 20_000,
   },
