@@ -8,3 +8,10 @@ export function code(answer: unknown): string {
   if (answer instanceof Refusal) return answer.errno.code;
   return answer instanceof Errno ? answer.code : 'ok';
 }
+
+/** For what is only the way to what a case asks. */
+export function must<T>(answer: T): Exclude<T, Errno | Refusal> {
+  if (answer instanceof Errno || answer instanceof Refusal)
+    throw new Error(`this has to work, and was answered ${code(answer)}`);
+  return answer as Exclude<T, Errno | Refusal>;
+}

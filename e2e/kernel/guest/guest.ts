@@ -2,24 +2,36 @@
 
 import * as fs from 'node:fs';
 import koffi from 'koffi';
-import { openLinuxHost } from '../../../driver-core/src/host/linux.ts';
+import { DataDirect } from '../../../driver-core/src/binding/data-direct.ts';
+import { Observer } from '../../../driver-core/src/path/observe.ts';
+import { parseVpd } from '../../../driver-core/src/pci/vpd.ts';
 import * as abi from '../../../driver-core/src/verbs/abi.ts';
 import * as context from '../../../driver-core/src/verbs/context.ts';
 import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
-import { code } from './answers.ts';
+import { code, must } from './answers.ts';
+import { drivers } from './drivers.ts';
+import { eventually } from './eventually.ts';
 import { Loopback } from './loopback.ts';
 import { ACCESS, Verbs } from './libibverbs.ts';
 import { shell } from './shell.ts';
 import { askSoftwareDevice } from './software-device.ts';
+import { closeLeftDevices, openTrackedHost } from './tracked-host.ts';
 import { UeventListener } from './uevents.ts';
 
 export const guest = {
   fs,
   shell,
-  openLinuxHost,
+  openLinuxHost: openTrackedHost,
+  closeLeftDevices,
+  DataDirect,
+  Observer,
+  parseVpd,
+  drivers,
+  eventually,
   verbs: { abi, ...context, ...memoryRegion, ...request },
   code,
+  must,
   Loopback,
   UeventListener,
   /** Listeners that live from one request to the next. */

@@ -3,11 +3,10 @@
 
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Device, Errno, type Host } from '../../../driver-core/src/host/host.ts';
+import type { Device, Host } from '../../../driver-core/src/host/host.ts';
 import { openLinuxHost } from '../../../driver-core/src/host/linux.ts';
 import * as abi from '../../../driver-core/src/verbs/abi.ts';
 import { Context, type ProtectionDomain } from '../../../driver-core/src/verbs/context.ts';
-import { Refusal } from '../../../driver-core/src/verbs/errors.ts';
 import { probe, registerDmabuf } from '../../../driver-core/src/verbs/memory-region.ts';
 import {
   type Attribute,
@@ -18,7 +17,7 @@ import {
   newHandle,
   output,
 } from '../../../driver-core/src/verbs/request.ts';
-import { code } from './answers.ts';
+import { code, must } from './answers.ts';
 import { addRxeLink } from './rdma-link.ts';
 import { shell } from './shell.ts';
 
@@ -130,10 +129,4 @@ async function openRxeHost(): Promise<Host> {
   return Object.assign(host, {
     openDevice: async (path: string, device: string) => asDriver(must(await openDevice(path, device)), RDMA_DRIVER_RXE),
   });
-}
-
-function must<T>(answer: T): Exclude<T, Errno | Refusal> {
-  if (answer instanceof Errno || answer instanceof Refusal)
-    throw new Error(`this has to work, and was answered ${code(answer)}`);
-  return answer as Exclude<T, Errno | Refusal>;
 }

@@ -1,0 +1,144 @@
+// A machine with a tray of virtual adapters in it, for all cases of a describe: the machine of driver-core's fixture one-domain behind a
+// translating IOMMU, and beside it a NIC like a VF whose firmware has data direct switched off.
+
+import { loadFixture } from '@data-direct/driver-core';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { trayOfFixture } from '../cx8/fixture-tray.ts';
+import type { Faults } from '../cx8/nic/faults.ts';
+import { ServedTray } from '../cx8/served-tray.ts';
+import type { TraySpec } from '../cx8/tray-spec.ts';
+import { boot, type Machine } from '../machine.ts';
+import { oneDomain } from '../topologies.ts';
+import type { KernelSeries } from '../versions.ts';
+
+/** PCI addresses, as the topology gives them. */
+export const ADDRESS = {
+  nic0: '0000:01:00.0',
+  nic1: '0000:02:00.0',
+  dma0: '0000:05:00.0',
+  gpu0: '0000:08:00.0',
+  dma1: '0000:0b:00.0',
+  gpu1: '0000:0e:00.0',
+  vf0: '0000:0f:00.0',
+} as const;
+export type FunctionName = keyof typeof ADDRESS;
+export type NicName = 'nic0' | 'nic1' | 'vf0';
+export type DmaName = 'dma0' | 'dma1';
+
+const names = Object.keys(ADDRESS) as FunctionName[];
+const adapters = {
+  nics: [ADDRESS.nic0, ADDRESS.nic1, ADDRESS.vf0],
+  dmaFunctions: [ADDRESS.dma0, ADDRESS.dma1],
+};
+const topology = [
+  ...oneDomain([{ oneGroup: true }, { oneGroup: false }]),
+  { id: 'vf0-port', kind: 'root-port', slot: 5 },
+] as const;
+/** A case may load the drivers of all adapters anew. */
+const requestMs = 60_000;
+
+async function traySpec(): Promise<TraySpec> {
+  const tray = trayOfFixture(await loadFixture('one-domain'));
+  const [pf] = tray.nics;
+  if (pf === undefined) throw new Error('the fixture one-domain has no NIC');
+  const vf = { ...pf, name: 'vf0', lid: 0x40, function: 'VF' as const, capabilities: { data_direct: 0 } };
+  return { ...tray, nics: [...tray.nics, vf] };
+}
+
+/** What a case changes in it is put back before the next one. */
+export class TrayMachine {
+  readonly machine: Machine;
+  readonly tray: ServedTray;
+  readonly #spec: TraySpec;
+  /** Functions that the guest has to look at anew when the case is over. */
+  readonly #changed = new Set<FunctionName>();
+
+  private constructor(machine: Machine, tray: ServedTray, spec: TraySpec) {
+    this.machine = machine;
+    this.tray = tray;
+    this.#spec = spec;
+  }
+
+  static async start(kernel: KernelSeries): Promise<TrayMachine> {
+    const spec = await traySpec();
+    const tray = await ServedTray.start(spec);
+    try {
+      const devices = names.map((id) => ({ id, bus: `${id}-port`, socket: tray.socket(id) }));
+      const machine = await boot({ kernel, iommu: 'translating', topology, bridgeIds: 'nvidia', devices });
+      return new TrayMachine(machine, tray, spec);
+    } catch (error) {
+      await tray.end();
+      throw error;
+    }
+  }
+
+  /** Runs in the guest, like Machine.run. */
+  run: Machine['run'] = (work, args, options) => this.machine.run(work, args, { timeoutMs: requestMs, ...options });
+
+  /** As of now, in place of those before. A driver that is bound anew meets those of its probe. */
+  async setFaults(nic: NicName, faults: Faults): Promise<void> {
+    this.#changed.add(nic);
+    await this.tray.setFaults(nic, faults);
+  }
+
+  async setVpd(dma: DmaName, image: Buffer): Promise<void> {
+    this.#changed.add(dma);
+    await this.tray.setVpd(dma, image);
+  }
+
+  /** As the tray was made. */
+  vpd(dma: DmaName): Buffer {
+    const found = this.#spec.dmaFunctions.find(({ name }) => name === dma);
+    return Buffer.from(found?.vpd ?? '', 'base64');
+  }
+
+  /** Unbinds the driver and binds it. */
+  async rebind(name: FunctionName): Promise<void> {
+    await this.run(({ drivers }, address) => drivers.rebind(address), [ADDRESS[name]]);
+  }
+
+  /** No fault, every function there with its driver, every NIC with its uverbs node, no device open. */
+  async restore(): Promise<void> {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    for (const name of changed) {
+      if (name === 'dma0' || name === 'dma1') await this.tray.setVpd(name, this.vpd(name));
+      else await this.tray.setFaults(name, {});
+    }
+    await this.run(
+      async ({ closeLeftDevices, drivers }, all, stale) => {
+        await closeLeftDevices();
+        for (const address of stale) drivers.unbind(address);
+        await drivers.settle(all);
+      },
+      [adapters, changed.map((name) => ADDRESS[name])] as const,
+    );
+  }
+
+  async end(): Promise<void> {
+    await this.machine.end();
+    await this.tray.end();
+  }
+}
+
+/** Boots before the first case and ends after the last. Of a case that fails, the kernel's log and the tray's are printed. */
+export function withTray(kernel: KernelSeries): () => TrayMachine {
+  let tray: TrayMachine | undefined;
+  beforeAll(async () => {
+    tray = await TrayMachine.start(kernel);
+    await tray.restore();
+  });
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') {
+      console.log(`${task.name}:\n${await tray?.machine.logs()}\n--- tray:\n${await tray?.tray.log()}`);
+    }
+    await tray?.restore();
+  });
+  afterAll(async () => {
+    await tray?.end();
+  });
+  return () => {
+    if (tray === undefined) throw new Error('the tray is there only while cases run');
+    return tray;
+  };
+}
