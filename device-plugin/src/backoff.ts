@@ -1,8 +1,10 @@
-// How long to wait before another try: doubling, with jitter so that the plug-ins of a node (and nodes of a cluster) do not march in step.
+// How long to wait before another try: longer each time, with jitter so that the plug-ins of a node (and nodes of a cluster) do not march in step.
 
 export interface BackoffOptions {
   readonly firstMs: number;
   readonly maxMs: number;
+  /** 2 where nothing is said. */
+  readonly factor?: number;
 }
 
 export class Backoff {
@@ -14,10 +16,10 @@ export class Backoff {
     this.#next = options.firstMs;
   }
 
-  /** Milliseconds to wait now; the following answer is twice as long. */
+  /** Milliseconds to wait now; the following answer is longer by the factor. */
   delay(): number {
     const delay = this.#next * (0.5 + Math.random() / 2);
-    this.#next = Math.min(this.#next * 2, this.#options.maxMs);
+    this.#next = Math.min(this.#next * (this.#options.factor ?? 2), this.#options.maxMs);
     return delay;
   }
 

@@ -108,6 +108,18 @@ test('a resource is registered again after its stream broke while the kubelet st
   expect(lost).toMatchObject([{ code: 'KUBELET_STREAM_MISSING' }]);
 });
 
+test('a stream that breaks twenty times in a row is mended each time, and nothing is left over', async () => {
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  const handles = process.getActiveResourcesInfo().length;
+  for (let cut = 1; cut <= 20; cut++) {
+    kubelet.breakStream(PATH);
+    await kubelet.until(`four paths after cut ${cut}`, () => kubelet.registrations.length > cut && sees(ids)());
+  }
+  expect(lost).toHaveLength(20);
+  expect(process.getActiveResourcesInfo().length).toBeLessThan(handles + 10);
+}, 30_000);
+
 test('a resource is registered again after another agent took its name and ended', async () => {
   await plugin.advertise(assignment());
   await kubelet.until('four paths', sees(ids));

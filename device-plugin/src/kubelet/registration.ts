@@ -2,11 +2,11 @@
 // it lasts until the kubelet is replaced, its stream ends, or the resource is withdrawn, and then the next one begins.
 import { join } from 'node:path';
 
-import { Backoff } from '../backoff.ts';
 import { delay, within } from '../delay.ts';
 import { AgentError } from '../errors.ts';
 import { callOnce } from './call.ts';
 import type { KubeletSocket } from './kubelet-socket.ts';
+import { Pace } from './pace.ts';
 import { PluginServer, type PluginService } from './plugin-server.ts';
 import { registration, VERSION } from './protocol.ts';
 
@@ -21,10 +21,13 @@ export interface RegistrationEvents {
 const REGISTER_TIMEOUT_MS = 12_000;
 const STREAM_TIMEOUT_MS = 10_000;
 const CLOSE_GRACE_MS = 500;
-/** A registration that held so long was a good one: the next trouble starts with short waits again. */
-const SETTLED_MS = 30_000;
-/** The first is short because a kubelet binds its socket a moment before it listens. */
-const BACKOFF = { firstMs: 10, maxMs: 10_000 };
+
+interface Outcome {
+  /** Undefined where the kubelet came or went, or the options changed. */
+  readonly error: unknown;
+  /** For how long the kubelet followed the list; undefined where it never did. */
+  readonly heldMs: number | undefined;
+}
 
 export class Registration {
   readonly #resource: string;
@@ -63,32 +66,37 @@ export class Registration {
 
   async #run(): Promise<void> {
     const stop = this.#stop.signal;
-    const backoff = new Backoff(BACKOFF);
+    const pace = new Pace();
     for (;;) {
       const kubeletGone = await this.#kubelet.arrival(stop);
       if (kubeletGone === undefined) return;
-      const began = performance.now();
       this.#outdated = new AbortController();
       const over = AbortSignal.any([stop, kubeletGone, this.#outdated.signal]);
-      const error = await this.#registration(over);
+      const { error, heldMs } = await this.#registration(over);
       this.#events.lost(this.#resource, error);
-      if (performance.now() - began > SETTLED_MS || over.aborted) backoff.reset();
-      else await delay(backoff.delay(), AbortSignal.any([stop, kubeletGone]));
+      if (over.aborted) {
+        pace.reset();
+        continue;
+      }
+      const pause = heldMs === undefined ? pace.afterFailure() : pace.afterEnd(heldMs);
+      await delay(pause, AbortSignal.any([stop, kubeletGone]));
     }
   }
 
   /** One registration from beginning to end. The old server is closed before the next begins: the kubelet knows plug-ins by name only. */
-  async #registration(over: AbortSignal): Promise<unknown> {
+  async #registration(over: AbortSignal): Promise<Outcome> {
     try {
       const socket = join(this.#kubelet.directory, this.#endpoint);
       this.#server = await PluginServer.listen(socket, this.#service);
       await this.#register(over);
       await this.#stream(this.#server, over);
+      const followedAt = performance.now();
       this.#events.registered(this.#resource);
       const what = await this.#end(this.#server.ended, socket, over);
-      return over.aborted ? undefined : this.#trouble('KUBELET_STREAM_MISSING', what);
+      const error = over.aborted ? undefined : this.#trouble('KUBELET_STREAM_MISSING', what);
+      return { error, heldMs: performance.now() - followedAt };
     } catch (error) {
-      return over.aborted ? undefined : error;
+      return { error: over.aborted ? undefined : error, heldMs: undefined };
     } finally {
       const server = this.#server;
       this.#server = undefined;
