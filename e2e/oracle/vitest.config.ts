@@ -15,6 +15,7 @@ export default defineConfig({
   resolve: { conditions: ['@data-direct/source'] },
   ssr: { resolve: { conditions: ['@data-direct/source'] } },
   test: {
+    reporters: ['default', [new URL('../../scripts/unfinished.ts', import.meta.url).pathname, { minutes: 20 }]],
     root: import.meta.dirname,
     include: missing === undefined ? ['suite/**/*.test.ts'] : [],
     passWithNoTests: missing !== undefined,

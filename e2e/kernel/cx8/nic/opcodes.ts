@@ -1,7 +1,7 @@
 // The names of the firmware's commands (enum MLX5_CMD_OP_* and MLX5_CMD_OPCODE_* of include/linux/mlx5/mlx5_ifc.h in 6.12 and 7.3). Which of them this
 // firmware knows stands in commands.ts; the rest is here so that a refused command can be called by its name.
 
-const OPCODES = {
+export const OPCODES = {
   QUERY_HCA_CAP: 0x100,
   QUERY_ADAPTER: 0x101,
   INIT_HCA: 0x102,

@@ -7,21 +7,21 @@ import { SEGMENT, umrControlSegment } from './work-request.ts';
 type Field = keyof ReturnType<typeof mkc.read>;
 
 /** MLX5_MKEY_MASK_* (include/linux/mlx5/device.h): which fields of the key a bit of the mask covers. */
-const MASK: readonly { readonly bit: bigint; readonly fields: readonly Field[] }[] = [
-  { bit: 0n, fields: ['len', 'length64'] },
-  { bit: 1n, fields: ['log_page_size'] },
-  { bit: 6n, fields: ['start_addr'] },
-  { bit: 7n, fields: ['pd'] },
-  { bit: 13n, fields: ['mkey_7_0'] },
-  { bit: 14n, fields: ['qpn'] },
-  { bit: 17n, fields: ['lr'] },
-  { bit: 18n, fields: ['lw'] },
-  { bit: 19n, fields: ['rr'] },
-  { bit: 20n, fields: ['rw'] },
-  { bit: 21n, fields: ['a'] },
-  { bit: 25n, fields: ['relaxed_ordering_write'] },
-  { bit: 29n, fields: ['free'] },
-  { bit: 47n, fields: ['relaxed_ordering_read'] },
+export const MASK: readonly { readonly name: string; readonly bit: bigint; readonly fields: readonly Field[] }[] = [
+  { name: 'LEN', bit: 0n, fields: ['len', 'length64'] },
+  { name: 'PAGE_SIZE', bit: 1n, fields: ['log_page_size'] },
+  { name: 'START_ADDR', bit: 6n, fields: ['start_addr'] },
+  { name: 'PD', bit: 7n, fields: ['pd'] },
+  { name: 'KEY', bit: 13n, fields: ['mkey_7_0'] },
+  { name: 'QPN', bit: 14n, fields: ['qpn'] },
+  { name: 'LR', bit: 17n, fields: ['lr'] },
+  { name: 'LW', bit: 18n, fields: ['lw'] },
+  { name: 'RR', bit: 19n, fields: ['rr'] },
+  { name: 'RW', bit: 20n, fields: ['rw'] },
+  { name: 'A', bit: 21n, fields: ['a'] },
+  { name: 'RELAXED_ORDERING_WRITE', bit: 25n, fields: ['relaxed_ordering_write'] },
+  { name: 'FREE', bit: 29n, fields: ['free'] },
+  { name: 'RELAXED_ORDERING_READ', bit: 47n, fields: ['relaxed_ordering_read'] },
 ];
 
 /** Control segment, UMR control segment, the key's new context, then where the translations are. */
