@@ -13,6 +13,7 @@ export default defineConfig({
   resolve: { conditions: ['@data-direct/source'] },
   ssr: { resolve: { conditions: ['@data-direct/source'] } },
   test: {
+    reporters: ['default', [new URL('../../scripts/unfinished.ts', import.meta.url).pathname, { minutes: 45 }]],
     root: import.meta.dirname,
     include: why === undefined ? ['suite/**/*.test.ts'] : [],
     passWithNoTests: why !== undefined,

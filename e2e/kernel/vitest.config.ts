@@ -17,7 +17,11 @@ export default defineConfig({
     root: import.meta.dirname,
     include: why === undefined ? ['suite/**/*.test.ts'] : [],
     passWithNoTests: why !== undefined,
-    reporters: ['default', new TableReporter()],
+    reporters: [
+      'default',
+      [new URL('../../scripts/unfinished.ts', import.meta.url).pathname, { minutes: 20 }],
+      new TableReporter(),
+    ],
     fileParallelism: false, // two emulated machines at once on two cores take longer than one after the other
     testTimeout: 60_000,
     hookTimeout: 300_000,
