@@ -1,6 +1,7 @@
 // Data through a memory region over a udmabuf, by RDMA WRITE and READ of a NIC to itself: what arrives is looked at in the memory
 // behind the udmabuf. The data direct region is made by driver-core, in libibverbs' own context and protection domain.
 
+import { closeSync, readdirSync } from 'node:fs';
 import koffi from 'koffi';
 import type { Device } from '../../../driver-core/src/host/host.ts';
 import { createDmabuf } from '../../../driver-core/src/host/dmabuf.ts';
@@ -32,14 +33,23 @@ export class Loopback {
   readonly #far: Buffer;
   readonly #dmabuf: number;
 
-  static async open(rdmaDevice: string, length: number): Promise<Loopback> {
+  /** On the NIC with this PCI address. All that `work` makes is gone afterwards, however it ends. */
+  static async on<T>(nic: string, length: number, work: (loopback: Loopback) => Promise<T>): Promise<T> {
+    const [rdmaDevice] = readdirSync(`/sys/bus/pci/devices/${nic}/infiniband`);
+    if (rdmaDevice === undefined) throw new Error(`${nic} has no RDMA device`);
     const dmabuf = createDmabuf(loadNative(), '/dev', length);
     if (refused(dmabuf)) throw new Error(`${dmabuf.what}: ${dmabuf.code}`);
-    return new Loopback(rdmaDevice, length, dmabuf.fd);
+    const verbs = new Verbs(rdmaDevice);
+    try {
+      return await work(new Loopback(verbs, length, dmabuf.fd));
+    } finally {
+      verbs.close();
+      closeSync(dmabuf.fd);
+    }
   }
 
-  private constructor(rdmaDevice: string, length: number, dmabuf: number) {
-    this.#verbs = new Verbs(rdmaDevice);
+  private constructor(verbs: Verbs, length: number, dmabuf: number) {
+    this.#verbs = verbs;
     this.#length = length;
     this.#dmabuf = dmabuf;
     this.#far = Buffer.from(koffi.view(map(length, PROT_READ_WRITE, MAP_SHARED, dmabuf), length));
@@ -70,10 +80,6 @@ export class Loopback {
   /** The region → own memory. */
   read(region: Keys): Promise<Outcome> {
     return this.#move('read', region, this.#far, this.#own);
-  }
-
-  close(): void {
-    this.#verbs.close();
   }
 
   async #move(operation: 'write' | 'read', { rkey }: Keys, from: Buffer, to: Buffer): Promise<Outcome> {

@@ -2,10 +2,12 @@
 
 import { describe } from 'vitest';
 import { kernelSeries } from '../versions.ts';
+import { dataPath } from './data-path.ts';
 import { discovery } from './discovery.ts';
 import { withTray } from './tray-machine.ts';
 
 describe.each(kernelSeries)('%s', (kernel) => {
   const tray = withTray(kernel);
   discovery(tray);
+  dataPath(tray);
 });
