@@ -1,5 +1,5 @@
 // The whole agent over its real doors: a virtual tray below, a virtual kubelet beside it, a spec from a file.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -50,7 +50,16 @@ beforeEach(async () => {
   const log = createLog('info', { write: (line: string) => lines.push(JSON.parse(line)) });
   onTrouble = () => {};
   node = new SpecFile(join(directory, 'spec.json'), (_part, error) => onTrouble(error));
-  agent = createAgent({ host, node, kubeletDir: directory, deviceDir: '/dev', rescanSeconds: 30, log });
+  agent = createAgent({
+    host,
+    node,
+    kubeletDir: directory,
+    deviceDir: '/dev',
+    cdiDir: join(directory, 'cdi'),
+    linkDir: join(directory, 'links'),
+    rescanSeconds: 30,
+    log,
+  });
   stop = new AbortController();
   running = agent.run(stop.signal);
 });
@@ -152,6 +161,25 @@ test('a NIC that lost its driver stays in the resource that selected it by RDMA 
   expect(kubelet.resource(PATH)?.devices).toHaveLength(2);
   await until(() => node.status()?.paths?.[0]?.reason === 'WaitingForDriver', 'its reason');
   expect(node.status()?.paths?.[0]).toMatchObject({ name: '0000:03:00.0', resource: 'path' });
+});
+
+test('what a container was given leads to its own NIC after drivers were loaded in another order, by the replayed answer and by CDI', async () => {
+  await kubelet.until('four paths', healthy(4));
+  const path = '0000:03:00.0';
+  const { devices, cdiDevices } = await kubelet.allocate(PATH, [path]);
+  const replayed = devices[0]?.hostPath ?? '';
+  expect(readlinkSync(replayed)).toBe('/dev/infiniband/uverbs0');
+  for (const nic of ['0000:03:00.0', '0002:03:00.0']) change('unbind', nic);
+  await kubelet.until('two paths', healthy(2));
+  for (const nic of ['0002:03:00.0', '0000:03:00.0']) change('bind', nic);
+  await kubelet.until('four paths again', healthy(4));
+  expect(readlinkSync(replayed)).toBe('/dev/infiniband/uverbs1');
+  expect(cdiDevices).toEqual([`${PATH}=${path}`]);
+  const cdi = JSON.parse(readFileSync(join(directory, 'cdi/datadirect.dev-path.json'), 'utf8')) as {
+    devices: { name: string; containerEdits: { deviceNodes: { hostPath: string }[] } }[];
+  };
+  const own = cdi.devices.find(({ name }) => name === path);
+  expect(own?.containerEdits.deviceNodes.map(({ hostPath }) => hostPath)).toContain('/dev/infiniband/uverbs1');
 });
 
 test('a spec without resources withdraws everything', async () => {

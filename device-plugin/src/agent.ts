@@ -7,6 +7,7 @@ import { cdiSpec } from './allocation/cdi.ts';
 import { Bell } from './bell.ts';
 import { CdiDirectory } from './cdi-directory.ts';
 import { orAborted } from './delay.ts';
+import { DeviceLinks } from './device-links.ts';
 import type { Allocations } from './containers/allocations.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
 import { GiveBack } from './give-back.ts';
@@ -35,6 +36,8 @@ export interface AgentOptions {
   /** The node's /dev, or a virtual host's. */
   readonly deviceDir: string;
   readonly cdiDir: string | undefined;
+  /** Where links to device nodes are kept; undefined: containers are given the nodes by their own names. */
+  readonly linkDir: string | undefined;
   readonly rescanSeconds: number;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -48,6 +51,7 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #kubelet: Kubelet;
   readonly #cdi: CdiDirectory | undefined;
+  readonly #links: DeviceLinks | undefined;
   readonly #nics = new NicMemory();
   readonly #giveBack = new GiveBack();
   readonly #roundBell = new Bell();
@@ -60,9 +64,10 @@ export class Agent {
     const { hardware, node, log, metrics } = options;
     this.#options = options;
     this.#cdi = cdiDirectory(options);
+    this.#links = deviceLinks(options);
     this.#kubelet = new Kubelet({
       directory,
-      deviceDir,
+      hostPath: this.#links?.hostPath ?? ((name) => `${deviceDir}/infiniband/${name}`),
       podResources,
       gpuNames,
       verify: (nics, level) => hardware.verify(nics, level),
@@ -120,6 +125,7 @@ export class Agent {
     hardware.ports.learn(reported);
     const assignment = assign(spec, paths, (path) => this.#nics.recall(path), this.#hintsRefused(spec));
     await this.#cdi?.publish(assignment.pools.map((pool) => cdiSpec(pool, deviceDir)));
+    await this.#links?.publish(assignment);
     await this.#kubelet.advertise(assignment);
     this.#last = { assignment, generation, portFalls: (id) => hardware.ports.falls(id) };
     this.#lastEnded = performance.now();
@@ -187,6 +193,20 @@ function cdiDirectory({ cdiDir, podResources, log, metrics }: AgentOptions): Cdi
     directory: cdiDir,
     held: () => heldPaths(podResources),
     onTrouble: (error) => tell('cdi', error),
+  });
+}
+
+function deviceLinks({ linkDir, deviceDir, podResources, log, metrics }: AgentOptions): DeviceLinks | undefined {
+  if (linkDir === undefined) return undefined;
+  const tell = troubleTeller(log, metrics, () => performance.now());
+  return new DeviceLinks({
+    directory: linkDir,
+    deviceDir,
+    held: async () => {
+      const held = await heldPaths(podResources);
+      return held && new Set([...held.values()].flatMap((ids) => [...ids]));
+    },
+    onTrouble: (error) => tell('devices', error),
   });
 }
 

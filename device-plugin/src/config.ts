@@ -7,7 +7,7 @@ import { COMMON_FIELDS, type CommonConfig, ProcessError, readConfiguration, read
 export interface Config extends CommonConfig {
   /** `device-plugins/` and `pod-resources/` are below it. */
   readonly kubeletDir: string;
-  /** Keeps the last spec, so that the agent starts without an API server. */
+  /** Keeps the last spec, so that the agent starts without an API server, what was answered to the kubelet, and links to device nodes. */
   readonly stateDir: string;
   /** Where the node's own trees are seen from inside the container. */
   readonly hostRoots: { readonly sysfs: string; readonly proc: string; readonly dev: string };

@@ -21,6 +21,7 @@ export interface Doors {
   /** The node's /dev, or where a virtual host keeps its nodes. */
   readonly deviceDir: string;
   readonly cdiDir?: string | undefined;
+  readonly linkDir?: string | undefined;
   readonly rescanSeconds: number;
   /** Absent: remembered for as long as the process lives. */
   readonly allocations?: Allocations;
@@ -33,7 +34,17 @@ const DEBOUNCE_MS = 50;
 const PORT_POLL_MS = 5000;
 
 export function createAgent(doors: Doors): Agent {
-  const { host, node, kubeletDir, deviceDir, cdiDir, rescanSeconds, log, metrics = new Metrics(AGENT_VERSION) } = doors;
+  const {
+    host,
+    node,
+    kubeletDir,
+    deviceDir,
+    cdiDir,
+    linkDir,
+    rescanSeconds,
+    log,
+    metrics = new Metrics(AGENT_VERSION),
+  } = doors;
   const { plugins, podResources } = kubeletPaths(kubeletDir);
   const { kernelRelease, clock } = host;
   const asked = new PodResources(podResources);
@@ -54,6 +65,7 @@ export function createAgent(doors: Doors): Agent {
     node,
     podResources: asked,
     cdiDir,
+    linkDir,
     gpuNames,
     allocations,
     pluginDirectory: plugins,

@@ -70,6 +70,7 @@ function virtualTray(): object {
   );
   return {
     kubeletDir: directory,
+    stateDir: join(directory, 'state'),
     specFile: join(directory, 'spec.json'),
     http: { address: '127.0.0.1', port: 0 },
     virtualHost: {

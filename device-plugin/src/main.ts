@@ -26,12 +26,23 @@ async function main(log: Log): Promise<void> {
   log.info({ version: AGENT_VERSION, config }, 'starting');
   const stop = stopSignal(log);
   const metrics = new Metrics(AGENT_VERSION);
-  const { kubeletDir, cdiDir, rescanSeconds, http } = config;
+  const { kubeletDir, cdiDir, stateDir, rescanSeconds, http } = config;
+  const linkDir = join(stateDir, 'devices');
   const machine = await openMachine(config);
   const onTrouble = troubleTeller(log, metrics, () => performance.now());
   const node = nodeObject(config, onTrouble);
   const allocations = allocationsIn(config, onTrouble);
-  const agent = createAgent({ ...machine, node, kubeletDir, cdiDir, rescanSeconds, allocations, log, metrics });
+  const agent = createAgent({
+    ...machine,
+    node,
+    kubeletDir,
+    cdiDir,
+    linkDir,
+    rescanSeconds,
+    allocations,
+    log,
+    metrics,
+  });
   process.on('SIGUSR2', () => log.warn({ state: agent.state() }, 'state, as asked by SIGUSR2'));
   const server = await servePages({
     ...http,

@@ -64,7 +64,10 @@ export interface NodeObject {
 }
 
 /** Told of what goes wrong outside of a round. What can be tried again will be. */
-export type OnTrouble = (part: 'checkpoint' | 'allocations' | 'spec' | 'api' | 'cdi', error: unknown) => void;
+export type OnTrouble = (
+  part: 'checkpoint' | 'allocations' | 'spec' | 'api' | 'cdi' | 'devices',
+  error: unknown,
+) => void;
 
 type NodeKubeObject = KubeObject & DataDirectNode;
 

@@ -11,7 +11,7 @@ function poolWith(fields: object, paths = tray()): Pool {
   return pool;
 }
 
-const context = { node: tray(), deviceDir: '/dev', hasCdiDevice: () => false };
+const context = { node: tray(), hostPath: (name: string) => `/dev/infiniband/${name}`, hasCdiDevice: () => false };
 const ids = tray().map(({ id }) => id);
 
 test('a policy adds rdma_cm once and the umad nodes of each path', () => {
@@ -33,10 +33,13 @@ test('two replicas of one path are one device node', () => {
 });
 
 test('nodes of a virtual host lie elsewhere on the node and at the usual place in the container', () => {
-  const [device] = allocate(poolWith({}), ids.slice(0, 1), { ...context, deviceDir: '/var/lib/virtual/dev' }).devices;
+  const [device] = allocate(poolWith({}), ids.slice(0, 1), {
+    ...context,
+    hostPath: (name) => `/elsewhere/${name}`,
+  }).devices;
   expect(device).toEqual({
     containerPath: '/dev/infiniband/uverbs0',
-    hostPath: '/var/lib/virtual/dev/infiniband/uverbs0',
+    hostPath: '/elsewhere/uverbs0',
     permissions: 'rw',
   });
 });

@@ -6,14 +6,13 @@ import { AgentError } from '../errors.ts';
 import type { ContainerAllocation } from '../kubelet/protocol.ts';
 import type { Device, Pool } from '../pool.ts';
 import { cdiName } from './cdi.ts';
-import { deviceSpecs } from './device-specs.ts';
+import { deviceSpecs, type HostPath } from './device-specs.ts';
 import { environment } from './environment.ts';
 
 export interface AllocationContext {
   /** Every path of the node. */
   readonly node: readonly Path[];
-  /** The node's /dev, or a virtual host's. */
-  readonly deviceDir: string;
+  readonly hostPath: HostPath;
   /** Whether container runtimes find a CDI device of this name. */
   readonly hasCdiDevice: (name: string) => boolean;
 }
@@ -22,7 +21,7 @@ export interface AllocationContext {
 export function allocate(
   pool: Pool,
   ids: readonly string[],
-  { node, deviceDir, hasCdiDevice }: AllocationContext,
+  { node, hostPath, hasCdiDevice }: AllocationContext,
 ): ContainerAllocation {
   const { resource } = pool;
   const asked = new Set(ids.map((id, index) => deviceFor(pool, id, ids.indexOf(id) < index)));
@@ -31,7 +30,7 @@ export function allocate(
   return {
     // The GPUs are not known here: the kubelet does not say which pod it allocates for.
     envs: environment({ resource, paths, gpus: undefined }, node),
-    devices: deviceSpecs(resource, paths, deviceDir),
+    devices: deviceSpecs(resource, paths, hostPath),
     cdiDevices: paths.map(({ id }) => cdiName(extendedResource(resource.name), id)).filter(hasCdiDevice),
   };
 }

@@ -34,6 +34,7 @@ export function cdiName(kind: string, path: string): string {
 }
 
 function edits(resource: NodeResource, path: Path, deviceDir: string): ContainerEdits {
-  const nodes = path.nic.uverbs === undefined ? [] : deviceSpecs(resource, [path], deviceDir);
+  const nodes =
+    path.nic.uverbs === undefined ? [] : deviceSpecs(resource, [path], (name) => `${deviceDir}/infiniband/${name}`);
   return { deviceNodes: nodes.map(({ containerPath: inside, ...rest }) => ({ path: inside, ...rest })) };
 }

@@ -4,11 +4,11 @@ import type { Path } from '@data-direct/driver-core';
 
 import type { DeviceSpec } from '../kubelet/protocol.ts';
 
-/**
- * `deviceDir` is the node's /dev, or where a virtual host keeps its nodes. Containers always see /dev/infiniband: libibverbs looks
- * nowhere else. Names come from sysfs, never from a device id.
- */
-export function deviceSpecs(resource: NodeResource, paths: readonly Path[], deviceDir: string): DeviceSpec[] {
+/** Where the node outside of the container is found, by its name such as uverbs0. */
+export type HostPath = (node: string) => string;
+
+/** Containers always see /dev/infiniband: libibverbs looks nowhere else. Names come from sysfs, never from a device id. */
+export function deviceSpecs(resource: NodeResource, paths: readonly Path[], hostPath: HostPath): DeviceSpec[] {
   const { rdmaCm, umad } = resource.devices;
   const names = [
     ...paths.flatMap(({ nic }) => nic.uverbs ?? []),
@@ -17,7 +17,7 @@ export function deviceSpecs(resource: NodeResource, paths: readonly Path[], devi
   ];
   return names.map((name) => ({
     containerPath: `/dev/infiniband/${name}`,
-    hostPath: `${deviceDir}/infiniband/${name}`,
+    hostPath: hostPath(name),
     permissions: 'rw', // no m: a container has no business making device nodes
   }));
 }

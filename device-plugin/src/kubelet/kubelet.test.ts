@@ -30,7 +30,7 @@ let verify: Verify;
 function pluginOf(at: VirtualKubelet, events: Partial<KubeletEvents> = {}): Kubelet {
   return new Kubelet({
     directory: at.plugins,
-    deviceDir: '/dev',
+    hostPath: (name) => `/dev/infiniband/${name}`,
     podResources: new PodResources(join(at.directory, 'pod-resources/kubelet.sock')),
     gpuNames: new GpuNames(),
     verify: (...asked) => verify(...asked),

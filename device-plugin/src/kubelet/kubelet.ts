@@ -33,8 +33,7 @@ export interface KubeletEvents {
 export interface KubeletOptions {
   /** Such as /var/lib/kubelet/device-plugins. */
   readonly directory: string;
-  /** The node's /dev, or a virtual host's. */
-  readonly deviceDir: string;
+  readonly hostPath: AllocationContext['hostPath'];
   readonly podResources: PodResources;
   readonly gpuNames: GpuNames;
   readonly verify: Verify;
@@ -177,12 +176,12 @@ export class Kubelet {
   }
 
   #allocate(pool: Pool, ids: readonly string[]): ContainerAllocation {
-    const { events, deviceDir, hasCdiDevice } = this.#options;
+    const { events, hostPath, hasCdiDevice } = this.#options;
     const began = performance.now();
     let failure: unknown;
     let answer: ContainerAllocation | undefined;
     try {
-      answer = allocate(pool, ids, { node: this.#node, deviceDir, hasCdiDevice });
+      answer = allocate(pool, ids, { node: this.#node, hostPath, hasCdiDevice });
       return answer;
     } catch (error) {
       failure = error;

@@ -44,6 +44,7 @@ function agent(directory: string): Plugin {
   writeFileSync(join(directory, 'spec.json'), JSON.stringify(spec));
   const config = {
     kubeletDir: directory,
+    stateDir: join(directory, 'state'),
     specFile: join(directory, 'spec.json'),
     http: { address: '127.0.0.1', port: 0 },
     logLevel: 'warn', // the floors log nothing
