@@ -119,7 +119,9 @@ const handOut = {
   whenGpuUnknown: z
     .enum(['Off', 'On'])
     .default('Off')
-    .describe('Data direct for a container that holds some of the node’s paths and whose GPUs are not known.'),
+    .describe(
+      'Data direct for a container that holds some of the node’s paths and whose GPUs are not known. Quote it: to YAML a bare On is a boolean.',
+    ),
   sharing: z
     .object({ replicas: z.int().min(1).max(64).default(1).describe('how many containers may hold one path') })
     .prefault({})
