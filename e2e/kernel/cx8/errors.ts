@@ -8,6 +8,9 @@ export const serverError = errorsOf({
   PROTOCOL: (f: { function: string; problem: string }) =>
     `${f.function}: the vfio-user client ${f.problem}; its connection is closed`,
   TRAY_INVALID: (f: { where: string; problem: string }) => `tray: ${f.where}: ${f.problem}`,
+  SERVER_ENDED: (f: { how: string; said: string }) => `the tray's server ${f.how}: ${f.said || 'it said nothing'}`,
+  CONTROL_UNANSWERED: (f: { request: string; said: string }) =>
+    `the tray's server gave no answer to ${f.request}; what it said last: ${f.said || 'nothing'}`,
   CONTROL_REFUSED: (f: { problem: string }) => `the tray refused: ${f.problem}`,
   CONTROL_INVALID: (f: { where: string; problem: string }) => `control request: ${f.where}: ${f.problem}`,
 });

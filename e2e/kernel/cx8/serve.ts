@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RigError, rigError } from '../../rig/errors.ts';
 import { serveControl } from './control.ts';
+import { serverError } from './errors.ts';
 import { Loop } from './loop.ts';
 import { longestSocketPath } from './native.ts';
 import { CONTROL_SOCKET, functionSocket } from './sockets.ts';
@@ -14,16 +15,30 @@ import { Tray } from './tray.ts';
 const usage = 'node e2e/kernel/cx8/serve.ts --directory DIR --tray FILE';
 
 function options(): { directory: string; spec: TraySpec } {
-  const { directory, tray } = parseArgs({
-    options: { directory: { type: 'string' }, tray: { type: 'string' } },
-  }).values;
+  const { directory, tray } = words();
   if (directory === undefined) throw rigError('USAGE', { problem: 'which directory shall hold the sockets?', usage });
   if (tray === undefined) throw rigError('USAGE', { problem: 'which file describes the tray?', usage });
   const longestName = 32; // tray-spec.ts
   if (functionSocket(directory, 'x'.repeat(longestName)).length > longestSocketPath) {
     throw rigError('USAGE', { problem: `${directory} is too long a name for a directory of sockets`, usage });
   }
-  return { directory, spec: readTraySpec(JSON.parse(readFileSync(tray, 'utf8'))) };
+  return { directory, spec: readTraySpec(json(tray)) };
+}
+
+function words(): { directory?: string | undefined; tray?: string | undefined } {
+  try {
+    return parseArgs({ options: { directory: { type: 'string' }, tray: { type: 'string' } } }).values;
+  } catch (error) {
+    throw rigError('USAGE', { problem: (error as Error).message, usage }, { cause: error });
+  }
+}
+
+function json(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw serverError('TRAY_INVALID', { where: file, problem: (error as Error).message }, { cause: error });
+  }
 }
 
 function main(): void {

@@ -1,9 +1,8 @@
 // A tray of virtual adapters in a process of its own, for whoever boots a machine: start it, plug its sockets into the machine, change
 // it while it runs, end it.
 
-import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Child, startChild } from '../../rig/child.ts';
@@ -38,10 +37,14 @@ export class ServedTray {
       join(directory.path, 'server.log'),
     );
     const served = new ServedTray(directory, server);
+    let ended: string | undefined;
+    void server.ended.then((how) => (ended = how));
     try {
-      await until({ what: 'the tray', timeoutMs: startMs, intervalMs: 20 }, async () =>
-        (await served.log()).startsWith('ready\n') ? undefined : (await served.log()) || 'nothing',
-      );
+      await until({ what: 'the tray', timeoutMs: startMs, intervalMs: 20 }, async () => {
+        const said = await served.log();
+        if (ended !== undefined) throw serverError('SERVER_ENDED', { how: ended, said: said.trim() });
+        return said.startsWith('ready\n') ? undefined : said || 'nothing';
+      });
     } catch (error) {
       await served.end();
       throw error;
@@ -88,11 +91,14 @@ export class ServedTray {
   }
 
   async #ask(request: ControlRequest): Promise<unknown> {
-    const signal = AbortSignal.timeout(answerMs);
     const socket = connect(join(this.#directory.path, CONTROL_SOCKET));
     try {
       socket.write(`${JSON.stringify(request)}\n`);
-      const [line] = (await once(createInterface(socket), 'line', { signal })) as [string];
+      const line = await firstLine(socket);
+      if (line === undefined) {
+        const said = (await this.log().catch(() => '')).trim().split('\n').at(-1) ?? '';
+        throw serverError('CONTROL_UNANSWERED', { request: request.do, said });
+      }
       const answer = JSON.parse(line) as { ok?: unknown; error?: string };
       if (answer.error !== undefined) throw serverError('CONTROL_REFUSED', { problem: answer.error });
       return answer.ok;
@@ -100,4 +106,14 @@ export class ServedTray {
       socket.destroy();
     }
   }
+}
+
+/** Undefined when the other end goes, is not there or takes too long. */
+function firstLine(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const lines = createInterface(socket).once('line', resolve);
+    for (const end of [socket, lines]) end.on('error', () => resolve(undefined));
+    socket.once('close', () => resolve(undefined));
+    socket.setTimeout(answerMs, () => resolve(undefined));
+  });
 }

@@ -1,5 +1,5 @@
 // A vfio-user client for tests: speaks bytes over a socket, and lets the server's loop turn when it waits for an answer.
-import { closeSync, ftruncateSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Loop } from '../loop.ts';
 import { connect, receive, send } from '../native.ts';
@@ -85,6 +85,11 @@ export class File {
     this.#path = join(directory, name);
     this.fd = openSync(this.#path, 'w+');
     ftruncateSync(this.fd, size);
+  }
+
+  /** At its beginning. */
+  write(bytes: Buffer): void {
+    writeSync(this.fd, bytes, 0, bytes.length, 0);
   }
 
   content(): Buffer {
