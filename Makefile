@@ -107,8 +107,8 @@ bench-driver: install bundle ## discovery beside rdma_topo and an empty Node, ta
 
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz
-fuzz: install ## made-up devices, kernels and files against driver-core (FUZZ_SECONDS=60)
-	$(TS) e2e/fuzz/fuzz.ts --seconds $(FUZZ_SECONDS)
+fuzz: install ## made-up devices, kernels and files against driver-core (FUZZ_SECONDS=60, a failure again: FUZZ_SEED=… FUZZ_TARGET=…)
+	$(TS) e2e/fuzz/fuzz.ts --seconds "$(FUZZ_SECONDS)" $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)") $(if $(FUZZ_TARGET),--target "$(FUZZ_TARGET)")
 
 .PHONY: clean
 clean: ## remove what was built (caches outside the checkout stay)

@@ -2,12 +2,15 @@
 // becomes a test by --from. What that form has no place for stands under "virtual", where rdma_topo does not look (virtual/fixture.ts).
 import { deflateSync } from 'node:zlib';
 
-import type { Host } from '../host/host.ts';
+import type { Answer, Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { Path } from '../path/path.ts';
 import type { NicSeen, Snapshot } from '../path/snapshot.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import { listFunctions, readAttachment } from '../pci/functions.ts';
+import type { Refusal } from '../verbs/errors.ts';
+import { isVuid } from '../virtual/fixture.ts';
+import { errnoWord } from '../virtual/kernel/errno.ts';
 import type { Node } from './node.ts';
 
 /** The class devices that rdma_topo dumps. */
@@ -38,7 +41,7 @@ function present({ sysfs }: Host): { readonly fn: PciFunction; readonly modalias
   });
 }
 
-async function entryOf(host: Host, fn: PciFunction, modalias: string, extension: object): Promise<object> {
+async function entryOf(host: Host, fn: PciFunction, modalias: string, extension: Extension): Promise<object> {
   const { sysfs } = host;
   const { driver, iommuGroup, numaNode } = readAttachment(sysfs, fn);
   // One after the other: they reach the same device.
@@ -57,37 +60,88 @@ async function entryOf(host: Host, fn: PciFunction, modalias: string, extension:
         return refused(names) || names.length === 0 ? [] : [[subsystem, names]];
       }),
     ),
-    virtual: { driver: driver ?? null, ...extension },
+    virtual: { driver: driver ?? null, ...extension, refused: refusedOf({ ...extension.refused, vpd: withheld(vpd) }) },
   };
+}
+
+/** Most functions have no VPD, of which there is nothing to tell. */
+function withheld(vpd: Answer<Buffer>): Errno | undefined {
+  return refused(vpd) && vpd.code !== 'ENOENT' ? vpd : undefined;
 }
 
 interface Extension {
   readonly physfn?: string | undefined;
+  readonly refused?: Refusals;
   readonly [fact: string]: unknown;
+}
+
+/** What could not be had, by the names of virtual/fixture.ts. */
+type Refusals = Readonly<Record<string, Errno | undefined>>;
+
+function refusedOf(refusals: Refusals): Readonly<Record<string, string>> | undefined {
+  const all = Object.entries(refusals).flatMap(([what, errno]) => (errno ? [[what, errnoWord(errno)]] : []));
+  return all.length === 0 ? undefined : (Object.fromEntries(all) as Readonly<Record<string, string>>);
 }
 
 function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<string, Path>): Extension {
   const nic = nics.find((other) => other.fn.address === fn.address);
   if (!nic) return {};
-  const { linkLayer, physicalFunction: physfn, port } = nic;
+  const { linkLayer, physicalFunction: physfn, port, uverbs, rdmaDevice } = nic;
   const portState = typeof port === 'string' ? port : undefined;
-  return { physfn, linkLayer, portState, ...firmwareOf(nic), ...vuidOf(nic, paths.get(fn.address)) };
+  return {
+    physfn,
+    linkLayer,
+    portState,
+    ...(rdmaDevice !== undefined && uverbs === undefined && { uverbs: false }),
+    ...firmwareOf(nic),
+    ...pairingOf(nic, paths.get(fn.address)),
+    refused: { ...refusalsOf(nic), ...(refused(port) && { portState: port }) },
+  };
 }
 
-function firmwareOf({ firmware }: NicSeen): { queryVuid?: boolean; crossingVhcaMkey?: boolean } {
+function firmwareOf({ firmware }: NicSeen): object {
   const capabilities = firmware?.capabilities;
-  return capabilities ? { queryVuid: capabilities.queryVuid, crossingVhcaMkey: capabilities.crossingVhcaMkey } : {};
+  if (capabilities) return { queryVuid: capabilities.queryVuid, crossingVhcaMkey: capabilities.crossingVhcaMkey };
+  const refusal = firmware?.refusals.find(({ call }) => call === 'GET_CONTEXT with DEVX');
+  return refusal?.errno.code === 'EINVAL' ? { userContexts: false } : {};
 }
 
-/** What the firmware said, where it was asked; else what the kernel made of it. Where neither spoke, the VPD does (VPD V3). */
-function vuidOf({ kernel, firmware }: NicSeen, path: Path | undefined): { vuid?: string | null } {
-  if (firmware?.vuid !== undefined) return { vuid: firmware.vuid };
+/**
+ * The VUID that the firmware named, else that of the DMA function that the kernel named; and the kernel's word itself where that does not follow from
+ * VUIDs. Where neither spoke, the VPD does (VPD V3).
+ */
+function pairingOf(
+  { kernel, firmware }: NicSeen,
+  path: Path | undefined,
+): { vuid?: string | null; pairedWith?: string | null } {
+  const named = firmware?.vuid !== undefined && isVuid(firmware.vuid) ? firmware.vuid : undefined;
+  const partner = path?.evidence === 'KernelIoctl' ? path.dma : undefined;
+  if (partner) {
+    const follows = partner.vuid !== undefined && isVuid(partner.vuid) && (named ?? partner.vuid) === partner.vuid;
+    const vuid = named ?? (follows ? partner.vuid : undefined);
+    return { ...(vuid !== undefined && { vuid }), ...(!follows && { pairedWith: partner.address }) };
+  }
+  const withNone = kernel?.answer !== undefined && kernel.answer.dma === undefined;
+  if (named !== undefined)
+    return { vuid: named, ...(withNone && path?.reason === 'EvidenceConflict' && { pairedWith: null }) };
   if (firmware?.capabilities?.dataDirect === false) return { vuid: null };
   // Capable, and no more is known: then the kernel could not ask either.
   if (firmware?.capabilities?.queryVuid === false) return {};
-  if (path?.evidence === 'KernelIoctl' && path.dma?.vuid !== undefined) return { vuid: path.dma.vuid };
-  const pairedWithNone = kernel?.answer !== undefined && kernel.answer.dma === undefined;
-  return pairedWithNone && path?.dma === undefined ? { vuid: null } : {};
+  return withNone && path?.dma === undefined ? { pairedWith: null } : {};
+}
+
+/** By the kernel on the health path, and by the firmware where it was asked. */
+function refusalsOf({ kernel, firmware }: NicSeen): Refusals {
+  const all = [kernel?.refusal, ...(firmware?.refusals ?? [])];
+  const of = (...calls: readonly Refusal['call'][]) =>
+    all.find((refusal) => refusal && calls.includes(refusal.call))?.errno;
+  return {
+    open: kernel?.refusal?.call === 'open' ? kernel.refusal.errno : undefined,
+    getContext: of('GET_CONTEXT'),
+    path: of('GET_DATA_DIRECT_SYSFS_PATH'),
+    devx: of('QUERY_HCA_CAP'),
+    queryVuid: of('QUERY_VUID'),
+  };
 }
 
 /** rdma_topo passes over an entry whose path does not end in a PCI address. */

@@ -7,7 +7,7 @@ import { setAcsControl } from './config-space.ts';
 import { VirtualError } from './errors.ts';
 import type { Firmware, PciFunction } from './hardware.ts';
 import type { VirtualHost } from './host.ts';
-import { parseErrno } from './kernel/errno.ts';
+import { errno, parseErrno } from './kernel/errno.ts';
 import { CALLS } from './kernel/kernel.ts';
 import type { Kernel, RdmaDevice } from './kernel/kernel.ts';
 import { withKeyword } from './vpd.ts';
@@ -222,11 +222,11 @@ export const CHANGES: readonly ChangeKind[] = [
   }),
   kind('vpd-unreadable', [anyFunction], 'reading the VPD ends in EIO', (_kernel, one) => {
     withVpd('vpd-unreadable', one);
-    one.vpdUnreadable = true;
+    one.vpdRefusal = errno('EIO', one.address);
   }),
   kind('vpd-restore', [anyFunction], 'the VPD is as the fixture has it', (_kernel, one) => {
     one.vpd = one.intactVpd;
-    one.vpdUnreadable = false;
+    one.vpdRefusal = undefined;
   }),
   kind(
     'vuid',

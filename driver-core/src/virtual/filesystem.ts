@@ -1,8 +1,7 @@
 // A read-only file system in memory, with symbolic links that are followed as Linux does. What stands in it is tree.ts.
 import { refused } from '../host/host.ts';
-import type { Answer } from '../host/host.ts';
+import type { Answer, Errno } from '../host/host.ts';
 import { errno } from './kernel/errno.ts';
-import type { ErrnoName } from './kernel/errno.ts';
 
 export interface File extends FileOptions {
   readonly kind: 'file';
@@ -14,7 +13,7 @@ export interface FileOptions {
   /** Reading it reaches this PCI function, and blocks while that is wedged. */
   readonly reaches?: string;
   /** Reading it ends so. */
-  readonly fails?: ErrnoName | undefined;
+  readonly fails?: Errno | undefined;
 }
 interface Link {
   readonly kind: 'link';

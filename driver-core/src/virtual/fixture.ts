@@ -2,8 +2,11 @@
 // dump does not hold under one optional key, "virtual". What a plain dump leaves open is derived in derive.ts.
 import { inflateSync } from 'node:zlib';
 
+import type { Errno } from '../host/host.ts';
+import { VUID_BYTES } from '../verbs/firmware-abi.ts';
 import { MODALIAS } from './config-space.ts';
 import { VirtualError } from './errors.ts';
+import { parseErrno } from './kernel/errno.ts';
 import { boolean, integer, object, oneOf, optional, optionalOrNull, orNull, refuse, text, array } from './shape.ts';
 import type { Place, Shape } from './shape.ts';
 
@@ -40,11 +43,39 @@ const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
 /** A name becomes a directory when the tree is written to disk: it must not lead anywhere else. */
 const fileName = text(/^(?!\.)[\w.:@-]{1,64}$/, 'a name of letters, digits and . : @ _ -');
 
+/** What a firmware can answer; a C string. */
+const vuid: Shape<string> = (value, at) =>
+  typeof value === 'string' && isVuid(value) ? value : refuse(at, `a VUID of at most ${VUID_BYTES} bytes`, value);
+
+export function isVuid(value: string): boolean {
+  return value.length <= VUID_BYTES && /^[^\0\u0100-\uffff]*$/.test(value);
+}
+
+const errnoShape: Shape<Errno> = (value, at) =>
+  (typeof value === 'string' ? parseErrno(value, 'refused when the dump was taken') : undefined) ??
+  refuse(at, 'an errno by name or number, such as "EIO" or "524"', value);
+
+/** What could not be had when the dump was taken, so that it is not known of this node either. The first four are calls. */
+const refusals = object({
+  open: optional(errnoShape),
+  getContext: optional(errnoShape),
+  path: optional(errnoShape),
+  devx: optional(errnoShape),
+  queryVuid: optional(errnoShape),
+  vpd: optional(errnoShape),
+  portState: optional(errnoShape),
+});
+
 const functionExtension = object({
   /** The bound driver; null = none at start. */
   driver: optional(orNull(fileName)),
   /** What the NIC's firmware answers to QUERY_VUID(data_direct=1); null = the capability is off. */
-  vuid: optional(orNull(text(/^[\x20-\x7e]{1,128}$/, 'a VUID of 1 to 128 printable characters'))),
+  vuid: optional(orNull(vuid)),
+  /** The DMA function that the kernel named, or null for none, where no VUID is known. */
+  pairedWith: optional(orNull(text(PCI_ADDRESS, 'a PCI address'))),
+  /** false = there was no uverbs node. */
+  uverbs: optional(boolean),
+  refused: optional(refusals),
   linkLayer: optional(oneOf('InfiniBand', 'Ethernet')),
   portState: optional(oneOf('ACTIVE', 'ARMED', 'INIT', 'DOWN')),
   firmwareVersion: optional(text(/^\d+\.\d+\.\d+$/, 'a firmware version such as 40.44.0208')),

@@ -1,10 +1,11 @@
 // The machine's PCI functions as they stand now: bytes, firmware and what is broken. Assembled from a fixture; what a plain dump leaves
 // open is derived here. What the kernel makes of them (drivers, RDMA devices, pairs) is kernel/.
 import { refused } from '../host/host.ts';
+import type { Errno } from '../host/host.ts';
 import { idsOf, virtualFunctions } from './config-space.ts';
 import type { PciIds } from './config-space.ts';
 import type { ClassDeviceNames, DumpedFunction, Fixture } from './fixture.ts';
-import { readOnlyKeyword } from './vpd.ts';
+import { encodeVpd, readOnlyKeyword } from './vpd.ts';
 
 type LinkLayer = 'InfiniBand' | 'Ethernet';
 export type PortState = 'ACTIVE' | 'ARMED' | 'INIT' | 'DOWN';
@@ -25,8 +26,10 @@ export interface Firmware {
   umrExtendedTranslationOffset: boolean;
   /** The function's number in commands. */
   readonly vhcaId: number;
-  /** Commands that it refuses from user contexts, by opcode, with their status. */
-  readonly refusesUsers: Map<number, number>;
+  /** Commands that it refuses from user contexts, by opcode, with their status; an errno where the driver did not even say that much. */
+  readonly refusesUsers: Map<number, number | Errno>;
+  /** Reading the port's state ends so. */
+  portRefusal: Errno | undefined;
 }
 
 type FunctionKind = 'nic' | 'dma' | 'gpu' | 'nvme' | 'bridge' | 'other';
@@ -45,13 +48,15 @@ export interface PciFunction {
   readonly names: ClassDeviceNames;
   /** The driver that takes it when it is probed. */
   readonly homeDriver: string | undefined;
+  /** mlx5_ib makes an RDMA device of it. */
+  readonly rdma: boolean;
   /** NICs only. */
   readonly firmware: Firmware | undefined;
   /** As the fixture has it, so that a broken one can be restored. */
   readonly intactVpd: Buffer | undefined;
   vpd: Buffer | undefined;
-  /** Reading the VPD ends in EIO. */
-  vpdUnreadable: boolean;
+  /** Reading the VPD ends so. */
+  vpdRefusal: Errno | undefined;
   iommuGroup: number | undefined;
   /** On the bus. */
   present: boolean;
@@ -93,10 +98,11 @@ function assembleFunction(dumped: DumpedFunction, { fixture, physfn, index }: Se
     physfn,
     names: dumped.classDevices,
     homeDriver: dumped.extension?.driver ?? homeDrivers[kind],
+    rdma: kind === 'nic' && isRdma(dumped),
     firmware: kind === 'nic' ? firmwareOf(dumped, ids, { fixture, index }) : undefined,
     intactVpd: dumped.vpd,
-    vpd: dumped.vpd,
-    vpdUnreadable: false,
+    vpd: vpdAtStart(dumped, kind, fixture),
+    vpdRefusal: undefined,
     iommuGroup: dumped.iommuGroup,
     present: true,
     wedged: false,
@@ -138,14 +144,47 @@ function firmwareOf(dumped: DumpedFunction, ids: PciIds, { fixture, index }: Omi
     // Class 0x0207 is PCI's own "InfiniBand controller".
     linkLayer: said?.linkLayer ?? (ids.class >> 8 === 0x0207 ? 'InfiniBand' : 'Ethernet'),
     portState: said?.portState ?? 'ACTIVE',
-    dataDirectVuid: said?.vuid === undefined ? vuidByV3(dumped, fixture) : (said.vuid ?? undefined),
+    dataDirectVuid: vuidAtStart(dumped, fixture),
     crossingVhcaMkey: said?.crossingVhcaMkey ?? true,
     queryVuid: said?.queryVuid ?? true,
     userContexts: said?.userContexts ?? true,
     umrExtendedTranslationOffset: true,
     vhcaId: index + 1,
     refusesUsers: new Map(),
+    portRefusal: undefined,
   };
+}
+
+/** As the driver saw it when it bound: by the kernel's word where the dump has that, else by the firmware's, else as the serials suggest. */
+function vuidAtStart(nic: DumpedFunction, fixture: Fixture): string | undefined {
+  const { vuid, pairedWith } = nic.extension ?? {};
+  if (pairedWith === null) return unread('partner');
+  if (pairedWith !== undefined) return vuidOfDma(pairedWith, fixture);
+  return vuid === undefined ? vuidByV3(nic, fixture) : (vuid ?? undefined);
+}
+
+/** What nobody could read may not look like anything that was. */
+function unread(whose: string): string {
+  return `not read: VUID of ${whose}`;
+}
+
+/** What stands in its VPD, else what a NIC that the kernel pairs with it is called by. */
+function vuidOfDma(address: string, { functions }: Fixture): string {
+  const dma = functions.find((other) => other.address === address);
+  const partner = functions.find(({ extension }) => extension?.pairedWith === address);
+  return (dma && keyword(dma, 'VU')) ?? partner?.extension?.vuid ?? unread(address);
+}
+
+/** A DMA function that has its driver had a VPD with a VUID when that took it, whatever could be read of it since. */
+function vpdAtStart(dumped: DumpedFunction, kind: FunctionKind, fixture: Fixture): Buffer | undefined {
+  const wasBound = kind === 'dma' && typeof dumped.extension?.driver === 'string';
+  if (!wasBound || keyword(dumped, 'VU') !== undefined) return dumped.vpd;
+  return encodeVpd('', { VU: vuidOfDma(dumped.address, fixture) });
+}
+
+/** A NIC that showed a network interface and no RDMA device runs without mlx5_ib, and so does one that had its driver and showed neither. */
+function isRdma({ classDevices, extension }: DumpedFunction): boolean {
+  return classDevices.infiniband.length > 0 || (classDevices.net.length === 0 && extension?.driver !== 'mlx5_core');
 }
 
 /** A dump cannot hold what firmware answers. rdma_topo's rule finds it: NIC and DMA function of one adapter share the VPD keyword V3. */

@@ -1,7 +1,7 @@
 // A whole node in memory behind the host door: sysfs and proc as bytes, uverbs nodes that answer ioctl bytes, uevents, DMABUFs. It is made
 // from a fixture and can be changed while it runs (changes.ts).
 import { systemClock } from '../host/clock.ts';
-import { refused } from '../host/host.ts';
+import { Errno, refused } from '../host/host.ts';
 import type { Answer, Clock, Device, Dmabuf, Files, Host, Uevent } from '../host/host.ts';
 import { BlockingCalls } from './blocking.ts';
 import type { Tree } from './filesystem.ts';
@@ -12,6 +12,7 @@ import { Kernel } from './kernel/kernel.ts';
 import type { KernelSettings, NodeFile } from './kernel/kernel.ts';
 import { proc, sysfs } from './tree.ts';
 import { UeventChannel } from './uevent-channel.ts';
+import { withhold } from './withheld.ts';
 
 export interface VirtualHostOptions {
   readonly clock?: Clock;
@@ -48,6 +49,7 @@ export class VirtualHost implements Host {
     this.kernel.rdmaNamespaces = fixture.extension?.rdmaNamespaces ?? 'shared';
     const bound = fixture.functions.filter((dumped) => boundAtStart(dumped));
     this.kernel.boot(bound.flatMap(({ address }) => this.kernel.hardware.get(address) ?? []));
+    withhold(this.kernel, fixture.functions);
     this.sysfs = this.#files(() => this.sysfsTree);
     const routes = proc(this.kernel);
     this.proc = this.#files(() => routes);
@@ -149,7 +151,7 @@ export class VirtualHost implements Host {
     const read = (path: string): Answer<Buffer> => {
       const file = tree().open(path);
       if (refused(file)) return file;
-      return file.fails === undefined ? Buffer.from(file.content) : errno(file.fails, path);
+      return file.fails === undefined ? Buffer.from(file.content) : new Errno(file.fails.code, file.fails.number, path);
     };
     const reachedBy = (path: string): string | undefined => {
       const file = tree().open(path);

@@ -3,6 +3,7 @@
 import { Tree } from './filesystem.ts';
 import type { Firmware, PciFunction, PortState } from './hardware.ts';
 import type { FwctlDevice } from './kernel/fwctl.ts';
+import { errno } from './kernel/errno.ts';
 import { classDevicesOf, fwctlClassDevice, uverbsOf } from './kernel/kernel.ts';
 import type { Kernel, RdmaDevice } from './kernel/kernel.ts';
 import type { SoftwareDevice } from './kernel/software.ts';
@@ -41,8 +42,8 @@ function addFunction(tree: Tree, kernel: Kernel, one: PciFunction): void {
   tree.file(`${at}/numa_node`, `${one.numaNode ?? -1}\n`);
   tree.file(`${at}/config`, one.config, { mode: 0o644, ...reaches });
   // Only root may read it.
-  if (one.vpd !== undefined) {
-    tree.file(`${at}/vpd`, one.vpd, { mode: 0o600, fails: one.vpdUnreadable ? 'EIO' : undefined, ...reaches });
+  if (one.vpd !== undefined || one.vpdRefusal !== undefined) {
+    tree.file(`${at}/vpd`, one.vpd ?? '', { mode: 0o600, fails: one.vpdRefusal, ...reaches });
   }
   tree.link(`${at}/subsystem`, 'bus/pci');
   tree.link(`bus/pci/devices/${address}`, at);
@@ -66,7 +67,8 @@ function addIommuGroup(tree: Tree, one: PciFunction): void {
 function addDriver(tree: Tree, one: PciFunction, kernel: Kernel): void {
   if (one.homeDriver === undefined) return;
   const directory = `bus/pci/drivers/${one.homeDriver}`;
-  for (const control of ['bind', 'unbind']) tree.file(`${directory}/${control}`, '', { mode: 0o200, fails: 'EIO' });
+  for (const control of ['bind', 'unbind'])
+    tree.file(`${directory}/${control}`, '', { mode: 0o200, fails: errno('EIO', control) });
   if (kernel.driverOf(one) === undefined) return;
   tree.link(`${directory}/${one.address}`, below(one));
   tree.link(`${below(one)}/driver`, directory, `${kernel.bindingsOf(one)}`);
@@ -149,7 +151,7 @@ function addInfiniband(tree: Tree, at: string, nic: PciFunction, firmware: Firmw
   tree.file(`${at}/node_guid`, `${guidOf(nic)}\n`);
   tree.file(`${at}/sys_image_guid`, `${guidOf(nic)}\n`);
   tree.file(`${at}/ports/1/link_layer`, `${firmware.linkLayer}\n`);
-  tree.file(`${at}/ports/1/state`, `${state}\n`, reaches);
+  tree.file(`${at}/ports/1/state`, `${state}\n`, { fails: firmware.portRefusal, ...reaches });
   tree.file(`${at}/ports/1/phys_state`, `${physical}\n`, reaches);
 }
 

@@ -110,7 +110,7 @@ function replacement(how: Spoil, old: Entry): Entry | undefined {
   if (how.kind === 'content') return { kind: 'file', content: how.content };
   if (how.kind === 'directory') return { kind: 'directory', entries: new Map() };
   if (how.kind === 'link') return { kind: 'link', target: how.to, identity: undefined };
-  if (how.kind === 'errno') return { kind: 'file', content: Buffer.alloc(0), fails: how.errno };
+  if (how.kind === 'errno') return { kind: 'file', content: Buffer.alloc(0), fails: errnoOf(how.errno, 'spoiled') };
   return how.kind === 'name' ? old : undefined;
 }
 

@@ -37,6 +37,11 @@ export function errno(name: ErrnoName, what: string): Errno {
   return new Errno(name, numbers[name], what);
 }
 
+/** As parseErrno reads it. */
+export function errnoWord({ code, number }: Errno): string {
+  return Object.hasOwn(numbers, code) ? code : `${number}`;
+}
+
 /** By name or number, also a number that nobody has named; undefined when it is neither. */
 export function parseErrno(word: string, what: string): Errno | undefined {
   if (Object.hasOwn(numbers, word)) return errno(word as ErrnoName, what);

@@ -19,6 +19,7 @@ import {
 import type { Firmware, PciFunction } from '../hardware.ts';
 import { readOnlyKeyword } from '../vpd.ts';
 import { refused } from '../../host/host.ts';
+import { Fault } from './fault.ts';
 
 /** Statuses of include/linux/mlx5/device.h. */
 const BAD_OP = 0x02;
@@ -93,6 +94,7 @@ export function execute(nic: PciFunction, command: Buffer, answer: Buffer): bool
 
 function run(nic: Nic, { opcode, uid }: { opcode: number; uid: number }, command: Buffer, room: number) {
   const refusal = uid === 0 ? undefined : nic.firmware.refusesUsers.get(opcode);
+  if (refused(refusal)) throw new Fault(refusal);
   return refusal ?? COMMANDS[opcode]?.answer(nic, command, room) ?? BAD_OP;
 }
 

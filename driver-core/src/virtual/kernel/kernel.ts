@@ -137,7 +137,7 @@ export class Kernel {
     if (MLX5_DRIVERS[one.kind]?.includes(one.homeDriver ?? '') === false) return 0;
     if (one.kind === 'dma') return this.#probeDma(one);
     if (one.kind === 'nic' && this.settings.fwctl) this.#registerFwctl(one);
-    if (isRdma(one)) this.#registerRdmaDevice(one, name);
+    if (one.rdma) this.#registerRdmaDevice(one, name);
     else this.#announceClassDevices('add', one);
     return 0;
   }
@@ -145,7 +145,8 @@ export class Kernel {
   /** mlx5_data_direct_probe: the VPD is read once, now, and must have the keyword VU. */
   #probeDma(dma: PciFunction): Answer<0> {
     if (dma.vpd === undefined) return errno('ENODEV', `VPD of ${dma.address}`);
-    const vuid = dma.vpdUnreadable ? errno('EIO', `VPD of ${dma.address}`) : readOnlyKeyword(dma.vpd, 'VU');
+    if (dma.vpdRefusal !== undefined && !isPermission(dma.vpdRefusal)) return dma.vpdRefusal;
+    const vuid = readOnlyKeyword(dma.vpd, 'VU');
     if (refused(vuid)) return vuid;
     this.#dataDirect.addDma(dma, vuid);
     return 0;
@@ -386,9 +387,9 @@ function compareNumbered(a: string, b: string): number {
   return nameA === nameB ? Number(numberA) - Number(numberB) : nameA < nameB ? -1 : 1;
 }
 
-/** A NIC that showed a network interface and no RDMA device runs without mlx5_ib. */
-function isRdma(one: PciFunction): boolean {
-  return one.kind === 'nic' && (one.names.infiniband.length > 0 || one.names.net.length === 0);
+/** Whom the kernel keeps out; its own driver may read all the same. */
+function isPermission({ code }: Errno): boolean {
+  return code === 'EACCES' || code === 'EPERM';
 }
 
 function lowestFree(taken: ReadonlySet<number>): number {

@@ -1,0 +1,39 @@
+// What could not be had when a dump was taken cannot be had of the machine that is made from it: the calls, files and nodes that were refused then.
+import { MLX5_CMD_OPCODE_QUERY_VUID } from '../verbs/firmware-abi.ts';
+import type { DumpedFunction } from './fixture.ts';
+import type { PciFunction } from './hardware.ts';
+import type { Kernel } from './kernel/kernel.ts';
+
+type Extension = NonNullable<DumpedFunction['extension']>;
+
+/** As the kernel's side calls them, and as they stand in a dump. */
+const CALLS = [
+  ['open', 'open'],
+  ['get-context', 'getContext'],
+  ['path', 'path'],
+  ['devx', 'devx'],
+] as const;
+
+/** After the boot: drivers were bound when the dump was taken, whatever was refused to others then. */
+export function withhold(kernel: Kernel, functions: readonly DumpedFunction[]): void {
+  for (const { address, extension } of functions) {
+    const one = kernel.hardware.get(address);
+    if (one && extension) withholdOf(kernel, one, extension);
+  }
+}
+
+function withholdOf(kernel: Kernel, one: PciFunction, { vuid, pairedWith, uverbs, refused }: Extension): void {
+  // What could not be read is kept for the driver, should it take the function again.
+  if (refused?.vpd) one.vpdRefusal = refused.vpd;
+  else one.vpd = one.intactVpd;
+  const device = kernel.rdmaDeviceOf(one);
+  if (device && uverbs === false) kernel.setUverbs(device, false);
+  if (!one.firmware) return;
+  if (pairedWith !== undefined && vuid !== undefined) one.firmware.dataDirectVuid = vuid ?? undefined;
+  one.firmware.portRefusal = refused?.portState;
+  if (refused?.queryVuid) one.firmware.refusesUsers.set(MLX5_CMD_OPCODE_QUERY_VUID, refused.queryVuid);
+  for (const [call, of] of CALLS) {
+    const refusal = refused?.[of];
+    if (refusal) kernel.refuse(one, call, refusal);
+  }
+}
