@@ -36,6 +36,7 @@ const tooOld = (what: string): Meaning => ({
   reason: 'KernelTooOld',
   says: `the kernel's mlx5_ib does not know ${what}`,
 });
+const unasked = (says: string): Meaning => ({ reason: 'KernelRefused', says });
 const failed = (says: string): Meaning => ({ reason: 'RegistrationFailed', says });
 
 /** Answers of the host itself rather than of the kernel (host.ts, Files.readSlow): meant alike at every call. */
@@ -70,6 +71,9 @@ const MEANINGS: Readonly<Partial<Record<Refusal['call'], Readonly<Record<string,
   },
   GET_DATA_DIRECT_SYSFS_PATH: {
     EPROTONOSUPPORT: tooOld('the data direct pairing (Linux 6.12)'),
+    EINVAL: unasked('the file is not open as a context of this driver'),
+    ENOMEM: unasked('the kernel had no memory for the answer'),
+    ENOSPC: unasked('the path of the DMA function is longer than PATH_MAX'),
   },
   ALLOC_PD: {
     EAGAIN: failed('the RDMA cgroup grants no protection domain'),

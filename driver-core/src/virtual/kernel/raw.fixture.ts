@@ -82,3 +82,45 @@ export const allocPd = async (device: Device): Promise<bigint> => {
   expect((await ioctl(device, 0, 0, attributes)).answer).toBe(0);
   return BigInt(handle.readUInt32LE());
 };
+
+/** Of the kernel of gb300-tray. */
+export const PAGE = 65_536n;
+
+export const path = (device: Device, room = 4096) => {
+  const target = Buffer.alloc(room, 0xaa);
+  return ioctl(device, 0, 0x1001, [{ id: 0x1000, flags: 1, target }]).then((got) => ({ ...got, target }));
+};
+
+export interface Wanted {
+  pd?: bigint;
+  offset?: bigint;
+  length?: bigint;
+  iova?: bigint;
+  fd?: number;
+  access?: number;
+  dataDirect?: number | undefined;
+  mandatory?: boolean;
+}
+export const register = async (device: Device, wanted: Wanted) => {
+  const keys = [Buffer.alloc(4), Buffer.alloc(4)] as const;
+  const { pd = 0n, offset = 0n, length = PAGE, iova = 0n, fd = -1, access = 0xf, mandatory = true } = wanted;
+  const flags = 'dataDirect' in wanted ? wanted.dataDirect : 1;
+  const got = await ioctl(device, 7, 4, [
+    { id: 0 },
+    { id: 1, data: pd },
+    { id: 2, ...u64(offset) },
+    { id: 3, ...u64(length) },
+    { id: 4, ...u64(iova) },
+    { id: 5, ...u32(fd) },
+    { id: 6, ...u32(access) },
+    { id: 7, target: keys[0] },
+    { id: 8, target: keys[1] },
+    ...(flags === undefined ? [] : [{ id: 0x1000, flags: mandatory ? 1 : 0, ...u32(flags) }]),
+  ]);
+  return {
+    ...got,
+    handle: got.bytes.readBigUInt64LE(24 + 8),
+    lkey: keys[0].readUInt32LE(),
+    rkey: keys[1].readUInt32LE(),
+  };
+};

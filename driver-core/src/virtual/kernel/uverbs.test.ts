@@ -9,52 +9,26 @@ import type { HostExtension } from '../fixture.ts';
 import { createVirtualHost } from '../host.ts';
 import type { VirtualHost } from '../host.ts';
 import { loadFixture } from '../load.ts';
-import type { Attribute, Header } from './raw.fixture.ts';
-import { allocPd, contextRequest, encode, getContext, ioctl, said, u32, u64, VERBS } from './raw.fixture.ts';
+import type { Attribute, Header, Wanted } from './raw.fixture.ts';
+import {
+  allocPd,
+  contextRequest,
+  encode,
+  getContext,
+  ioctl,
+  PAGE,
+  path,
+  register,
+  said,
+  u32,
+  u64,
+  VERBS,
+} from './raw.fixture.ts';
 
 const NIC = '0000:03:00.0';
 const DMA = '0009:03:00.0';
 const DMA_PATH = '/devices/pci0009:00/0009:00:00.0/0009:01:00.0/0009:02:00.0/0009:03:00.0';
-const PAGE = 65_536n;
 
-const path = (device: Device, room = 4096) => {
-  const target = Buffer.alloc(room, 0xaa);
-  return ioctl(device, 0, 0x1001, [{ id: 0x1000, flags: 1, target }]).then((got) => ({ ...got, target }));
-};
-
-interface Wanted {
-  pd?: bigint;
-  offset?: bigint;
-  length?: bigint;
-  iova?: bigint;
-  fd?: number;
-  access?: number;
-  dataDirect?: number | undefined;
-  mandatory?: boolean;
-}
-const register = async (device: Device, wanted: Wanted) => {
-  const keys = [Buffer.alloc(4), Buffer.alloc(4)] as const;
-  const { pd = 0n, offset = 0n, length = PAGE, iova = 0n, fd = -1, access = 0xf, mandatory = true } = wanted;
-  const flags = 'dataDirect' in wanted ? wanted.dataDirect : 1;
-  const got = await ioctl(device, 7, 4, [
-    { id: 0 },
-    { id: 1, data: pd },
-    { id: 2, ...u64(offset) },
-    { id: 3, ...u64(length) },
-    { id: 4, ...u64(iova) },
-    { id: 5, ...u32(fd) },
-    { id: 6, ...u32(access) },
-    { id: 7, target: keys[0] },
-    { id: 8, target: keys[1] },
-    ...(flags === undefined ? [] : [{ id: 0x1000, flags: mandatory ? 1 : 0, ...u32(flags) }]),
-  ]);
-  return {
-    ...got,
-    handle: got.bytes.readBigUInt64LE(24 + 8),
-    lkey: keys[0].readUInt32LE(),
-    rkey: keys[1].readUInt32LE(),
-  };
-};
 const destroy = (device: Device, object: number, method: number, handle: bigint) =>
   ioctl(device, object, method, [{ id: 0, flags: 1, data: handle }]).then((got) => got.answer);
 const destroyMr = (device: Device, handle: bigint) => destroy(device, 7, 1, handle);
