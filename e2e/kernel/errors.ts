@@ -21,5 +21,6 @@ export const kernelError = errorsOf({
   GUEST_FAILED: (f: { name: string; message: string; stack: string }) =>
     `in the guest: ${f.name}: ${f.message}\n${f.stack}`,
   MACHINE_ENDED: (f: { how: string; logs: string }) => `the machine ended: ${f.how}\n${f.logs}`,
+  MACHINE_RESET: (f: { release: string }) => `the machine (Linux ${f.release}) was reset while this ran in it`,
   BOOT_FAILED: (f: { reason: string; logs: string }) => `the machine did not come up: ${f.reason}\n${f.logs}`,
 });

@@ -13,12 +13,11 @@ export interface Hello {
 
 export class AgentChannel {
   readonly #requests = new Requests();
-  readonly #hello = Promise.withResolvers<Hello>();
+  #hello = expectedHello();
   #lines: JsonLines | undefined;
 
   static async listen(path: string): Promise<AgentChannel> {
     const channel = new AgentChannel();
-    channel.#hello.promise.catch(() => undefined); // whoever waits for it hears of it
     channel.#lines = await JsonLines.listen(path, (value) => channel.#receive(value as Answer));
     return channel;
   }
@@ -38,6 +37,12 @@ export class AgentChannel {
     return unpack((await this.#requests.make(shorten(line), timeoutMs, send)) as string) as string;
   }
 
+  /** The guest begins anew: nobody will answer what it was asked, and it says hello again. */
+  restart(reason: Error): void {
+    this.#requests.failPending(reason);
+    this.#hello = expectedHello();
+  }
+
   close(reason: Error): void {
     this.#hello.reject(reason);
     this.#requests.failAll(reason);
@@ -52,6 +57,12 @@ export class AgentChannel {
       this.#requests.fail(answer.id, kernelError('GUEST_FAILED', { name, message, stack }));
     }
   }
+}
+
+function expectedHello(): PromiseWithResolvers<Hello> {
+  const hello = Promise.withResolvers<Hello>();
+  hello.promise.catch(() => undefined); // whoever waits for it hears of it
+  return hello;
 }
 
 function shorten(text: string): string {

@@ -29,6 +29,17 @@ describe('a request', () => {
     requests.finish(ids[0] ?? 0, 'late');
   });
 
+  it('fails when the other side begins anew, and one that is made later is sent', async () => {
+    const requests = new Requests();
+    const { ids, send } = sent();
+    const before = requests.make('before', 1000, send);
+    requests.failPending(new Error('reset'));
+    await expect(before).rejects.toThrow('reset');
+    const after = requests.make('after', 1000, send);
+    requests.finish(ids[1] ?? 0, 'answered');
+    expect(await after).toBe('answered');
+  });
+
   it('fails when the other side is gone, also when it is made later, and is then not sent', async () => {
     const requests = new Requests();
     const { ids, send } = sent();

@@ -38,6 +38,11 @@ export class Requests {
   /** What waits now and what is asked later fails. */
   failAll(error: Error): void {
     this.#ended = error;
+    this.failPending(error);
+  }
+
+  /** What waits now fails; what is asked later is asked. */
+  failPending(error: Error): void {
     for (const id of this.#pending.keys()) this.fail(id, error);
   }
 
