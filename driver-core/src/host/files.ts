@@ -1,6 +1,5 @@
 // Files below one root of the real file system, errnos as answers.
-import { closeSync, lstatSync, open, openSync, read, readdirSync, readlinkSync, readSync, realpathSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { closeSync, fstatSync, lstatSync, openSync, read, readdirSync, readlinkSync, readSync, realpathSync } from 'node:fs';
 
 import type { Answer, Files } from './host.ts';
 import { Errno } from './host.ts';
@@ -24,42 +23,62 @@ export function linuxFiles(root: string, lanes: Lanes): Files {
  * The kernel gives a page of a sysfs or proc file at a time, and less only at its end. Node's own readFile asks for the size first and for the
  * end afterwards: on a thread of the pool it costs three times as much (measured), and a round on a node with many VFs is little else.
  */
-const CHUNK_BYTES = 4096;
-const openOnThread = promisify(open);
-const readOnce = promisify(read);
+const PAGE_BYTES = 4096;
 
 function readNow(file: string): Buffer {
   const fd = openSync(file, 'r');
   try {
-    const chunks: Buffer[] = [];
-    for (;;) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const length = readSync(fd, chunk);
-      chunks.push(chunk.subarray(0, length));
-      if (length < CHUNK_BYTES) return joined(chunks);
+    const pages = new Pages(fd);
+    while (!pages.complete) {
+      const page = Buffer.allocUnsafe(PAGE_BYTES);
+      pages.add(page, readSync(fd, page));
     }
+    return pages.joined();
   } finally {
     closeSync(fd);
   }
 }
 
+/** Only the read goes to a thread: to open a file of sysfs asks nothing of the device (fs/kernfs/file.c, kernfs_fop_open). */
 async function readOnThread(file: string): Promise<Buffer> {
-  const fd = await openOnThread(file, 'r');
+  const fd = openSync(file, 'r');
   try {
-    const chunks: Buffer[] = [];
-    for (;;) {
-      const { bytesRead, buffer } = await readOnce(fd, Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, null);
-      chunks.push(buffer.subarray(0, bytesRead));
-      if (bytesRead < CHUNK_BYTES) return joined(chunks);
+    const pages = new Pages(fd);
+    while (!pages.complete) {
+      const page = Buffer.allocUnsafe(PAGE_BYTES);
+      pages.add(page, await readPage(fd, page));
     }
+    return pages.joined();
   } finally {
     closeSync(fd);
   }
 }
 
-function joined(chunks: readonly Buffer[]): Buffer {
-  const [first] = chunks;
-  return chunks.length === 1 && first ? first : Buffer.concat(chunks);
+function readPage(fd: number, page: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, page, 0, page.length, null, (error, length) => (error ? reject(error) : resolve(length)));
+  });
+}
+
+class Pages {
+  complete = false;
+  readonly #fd: number;
+  readonly #read: Buffer[] = [];
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** A whole page may have been the last: configuration space is just one. Files of proc, and some of sysfs, have no size. */
+  add(page: Buffer, length: number): void {
+    this.#read.push(page.subarray(0, length));
+    this.complete = length < PAGE_BYTES || fstatSync(this.#fd).size === this.#read.length * PAGE_BYTES;
+  }
+
+  joined(): Buffer {
+    const [first] = this.#read;
+    return this.#read.length === 1 && first ? first : Buffer.concat(this.#read);
+  }
 }
 
 /** The root may be absent (a host without PCI, /proc not mounted): then every answer is ENOENT. */

@@ -1,6 +1,7 @@
 // Calls that may block in the kernel for minutes, kept from holding up anything but their own device. A blocked call cannot be ended: it keeps
 // a thread of libuv's pool, and with all of them gone no file can be read (seen with four opens that hang). So one at a time for each device, and
 // fewer in total than the pool has threads.
+import { Deadlines } from './deadlines.ts';
 import type { Answer, Clock } from './host.ts';
 import { Errno } from './host.ts';
 
@@ -18,9 +19,6 @@ interface Lane {
   blocked: boolean;
 }
 
-/** A reason of our own: for the usual one Node makes an exception with a stack, at every call. */
-const ENDED = 'the call has ended';
-
 let blocked = 0;
 
 /** Calls that nobody waits for any more and that still hold a thread, in this process. */
@@ -29,16 +27,14 @@ export function blockedCalls(): number {
 }
 
 export class Lanes {
-  readonly #clock: Clock;
-  readonly #limits: LaneLimits;
+  readonly #deadlines: Deadlines;
   readonly #lanes = new Map<string, Lane>();
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
-  constructor(clock: Clock, limits: LaneLimits) {
-    this.#clock = clock;
-    this.#limits = limits;
-    this.#free = limits.threads;
+  constructor(clock: Clock, { budgetMs, threads }: LaneLimits) {
+    this.#deadlines = new Deadlines(clock, budgetMs);
+    this.#free = threads;
   }
 
   /**
@@ -103,13 +99,11 @@ export class Lanes {
   }
 
   /** Undefined when time is up. */
-  async #within<T>(work: Promise<T>): Promise<T | undefined> {
-    const ended = new AbortController();
-    try {
-      return await Promise.race([work, this.#clock.sleep(this.#limits.budgetMs, ended.signal).then(() => undefined)]);
-    } finally {
-      ended.abort(ENDED);
-    }
+  #within<T>(work: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const met = this.#deadlines.begin(() => resolve(undefined));
+      work.finally(met).then(resolve, reject);
+    });
   }
 
   #abandon<T>(lane: Lane, work: Promise<Answer<T> | undefined>, late: (answer: Answer<T>) => void): void {

@@ -1,4 +1,5 @@
-// The real host against this machine's own kernel. What hangs, hangs in a process of its own: a pipe that nobody writes to blocks as a wedged device does.
+// The real host against this machine's own kernel. What hangs, hangs in a process of its own: to read a pipe that nobody writes to blocks as a wedged
+// device does, and to open it does not as long as somebody holds it open.
 import { execFile, execFileSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
@@ -125,13 +126,15 @@ describe('the machine', () => {
 });
 
 describe('five devices that hang at once', () => {
-  /** Eleven opens in eleven pipes; the twelfth device is well. Ends by leave(3) while all eleven still block. */
+  /** Eleven reads of eleven pipes; the twelfth device is well. Ends by leave(3) while all eleven still block. */
   const script = `
+    import { openSync } from 'node:fs';
     import { openLinuxHost } from '${new URL('./linux.ts', import.meta.url).href}';
     import { leave } from '${new URL('./leave.ts', import.meta.url).href}';
     const [, , root] = process.argv;
     const host = await openLinuxHost({ devRoot: root, sysfsRoot: root, callBudgetMs: 200 });
     const devices = Array.from({ length: 11 }, (_, index) => 'device' + index);
+    for (const name of devices) openSync(root + '/' + name, 'r+');
     const first = await Promise.all(devices.map((name) => host.sysfs.readSlow(name, name)));
     const again = await Promise.all(devices.map((name) => host.openDevice('/dev/' + name, name)));
     const well = await host.sysfs.readSlow('well', 'well');
