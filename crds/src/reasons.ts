@@ -53,8 +53,9 @@ export const PATH_REASONS = {
   },
   FunctionDisabled: {
     state: 'Degraded',
-    provoke: 'a VF or SF whose data_direct capability is off, which is the firmware’s default',
-    mend: 'enable data direct before the function binds: unbind the VF, set it for its devlink port, bind it again',
+    provoke:
+      'a function whose firmware shows data_direct or query_vuid as 0, as that of a VF does until somebody switches it on',
+    mend: 'enable data direct before the function binds: unbind the VF, set it for its devlink port, bind it again; a PF needs newer firmware',
   },
   DmaDriverNotBound: {
     state: 'Degraded',

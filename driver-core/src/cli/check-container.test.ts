@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { run } from '../cli.ts';
-import { libraryDefining } from '../library/elf.fixture.ts';
+import { libraryDefining } from '../virtual/shared-library.ts';
 
 let directory: string;
 let container: ChildProcess;

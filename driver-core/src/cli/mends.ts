@@ -18,9 +18,10 @@ const COMMANDS: Partial<Record<PathReason, Commands>> = {
   NoDmaFunction: () => [LIST_DMA_FUNCTIONS, RESCAN],
   PairingAmbiguous: ({ nic }) => ['modprobe -a mlx5_ib ib_uverbs', listNode(nic.uverbs)],
   PairingUnverified: ({ nic }) => [listNode(nic.uverbs)],
-  EvidenceConflict: ({ nic }) => [`cat /sys/class/infiniband/${nic.rdmaDevice ?? '*'}/fw_ver`, REPORT],
+  EvidenceConflict: ({ nic }) => [firmwareVersion(nic.rdmaDevice), REPORT],
   FunctionDisabled: ({ id, nic }, { snapshot }) => {
-    const pf = snapshot.nics.find(({ fn }) => fn.address === id)?.physicalFunction ?? nic.address;
+    const pf = snapshot.nics.find(({ fn }) => fn.address === id)?.physicalFunction;
+    if (pf === undefined) return [firmwareVersion(nic.rdmaDevice)];
     return [
       `devlink port show | grep pci/${pf}`,
       `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/unbind`,
@@ -62,6 +63,10 @@ export function bootParameter(_path: unknown, { ports }: Pick<Node, 'ports'>): r
 
 function listNode(uverbs: string | undefined): string {
   return `ls -l /dev/infiniband/${uverbs ?? ''}`;
+}
+
+function firmwareVersion(rdmaDevice = '*'): string {
+  return `cat /sys/class/infiniband/${rdmaDevice}/fw_ver`;
 }
 
 interface Function {

@@ -135,6 +135,7 @@ const CAPABILITIES = {
   query_vuid: 'queryVuid',
   log_max_uctx: 'userContexts',
   umr_extended_translation_offset: 'umrExtendedTranslationOffset',
+  relaxed_ordering_write: 'relaxedOrdering',
 } as const satisfies Record<string, keyof Firmware>;
 const capability: Argument<(typeof CAPABILITIES)[keyof typeof CAPABILITIES]> = {
   name: '<capability>',

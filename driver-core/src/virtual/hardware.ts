@@ -24,6 +24,8 @@ export interface Firmware {
   userContexts: boolean;
   /** Whether one UMR can load more than 65536 pages. */
   umrExtendedTranslationOffset: boolean;
+  /** relaxed_ordering_write or relaxed_ordering_read. */
+  relaxedOrdering: boolean;
   /** The function's number in commands. */
   readonly vhcaId: number;
   /** Commands that it refuses from user contexts, by opcode, with their status; an errno where the driver did not even say that much. */
@@ -149,6 +151,7 @@ function firmwareOf(dumped: DumpedFunction, ids: PciIds, { fixture, index }: Omi
     queryVuid: said?.queryVuid ?? true,
     userContexts: said?.userContexts ?? true,
     umrExtendedTranslationOffset: true,
+    relaxedOrdering: true,
     vhcaId: index + 1,
     refusesUsers: new Map(),
     portRefusal: undefined,

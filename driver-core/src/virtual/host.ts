@@ -178,13 +178,19 @@ export class VirtualHost implements Host {
 /** Linux 6.12 is the first release with the data direct series; vendors have it earlier, and their fixtures say so. */
 function settingsOf({ extension }: Fixture): KernelSettings {
   const release = extension?.kernelRelease ?? '6.12.0';
-  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
   return {
     release,
     pageSize: extension?.pageSize ?? 4096,
-    dataDirectSeries: extension?.dataDirectSeries ?? (major > 6 || (major === 6 && minor >= 12)),
+    dataDirectSeries: extension?.dataDirectSeries ?? isAtLeast(release, 6, 12),
     onDemandPaging: extension?.onDemandPaging ?? true,
+    // Not in 6.12, in 7.3; those between were not looked at.
+    relaxedOrderingMkey: isAtLeast(release, 7, 3),
     fwctl: extension?.fwctl ?? false,
     defaultRoute: extension?.defaultRoute,
   };
+}
+
+function isAtLeast(release: string, leastMajor: number, leastMinor: number): boolean {
+  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }

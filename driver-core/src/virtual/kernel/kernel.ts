@@ -26,6 +26,8 @@ export interface KernelSettings {
   /** mlx5_ib has the data direct series. */
   readonly dataDirectSeries: boolean;
   readonly onDemandPaging: boolean;
+  /** mlx5_ib keeps relaxed ordering of data direct regions. */
+  readonly relaxedOrderingMkey: boolean;
   readonly fwctl: boolean;
   readonly defaultRoute: string | undefined;
 }
@@ -306,6 +308,7 @@ export class Kernel {
           pageSize: this.settings.pageSize,
           dataDirectSeries: this.settings.dataDirectSeries,
           onDemandPaging: this.settings.onDemandPaging,
+          relaxedOrderingMkey: this.settings.relaxedOrderingMkey && nic.firmware?.relaxedOrdering === true,
         }),
       ),
       mkeys,

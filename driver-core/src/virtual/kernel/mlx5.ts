@@ -37,6 +37,8 @@ export interface Mlx5Device {
   readonly dataDirectSeries: boolean;
   /** CONFIG_INFINIBAND_ON_DEMAND_PAGING. */
   readonly onDemandPaging: boolean;
+  /** The driver makes a second data direct mkey, for relaxed ordering; without it that is dropped from every data direct region. */
+  readonly relaxedOrderingMkey: boolean;
 }
 
 /** What a Grace tray shows: one vector a core, up to the device's limit. */
@@ -155,13 +157,13 @@ function dataDirectRegion(device: Mlx5Device, wanted: Registration): MemoryRegio
   const { nic, dmabufs, dataDirect, mkeys } = device;
   dmabufs.attach(wanted.fd, wanted.offset, wanted.length, dataDirectFunction(device, wanted));
   if (nic.firmware?.crossingVhcaMkey !== true) fail('EOPNOTSUPP', 'crossing_vhca_mkey');
+  const access = device.relaxedOrderingMkey ? wanted.access : wanted.access & ~IB_UVERBS_ACCESS_RELAXED_ORDERING;
   const ksm = mkeys.create({ mode: 'ksm', through: mkeys.dataDirect, free: false });
   const crossing = mkeys.create({ mode: 'crossing', target: ksm });
   const revocable = { revoke: () => mkeys.revoke(ksm) };
   dataDirect.register(nic, revocable);
   return {
-    // 6.12 drops relaxed ordering from every data direct region.
-    ...describe({ ...wanted, access: wanted.access & ~IB_UVERBS_ACCESS_RELAXED_ORDERING }, crossing),
+    ...describe({ ...wanted, access }, crossing),
     dataDirect: true,
     destroy() {
       dataDirect.deregister(nic, revocable);

@@ -299,6 +299,27 @@ describe('REG_DMABUF_MR', () => {
     expect((await register(device, { fd: memory, access: 0x10_0009 })).answer).toBe(0);
   });
 
+  test.each<[string, string, boolean]>([
+    ['6.12.107', 'on', false],
+    ['7.3.4', 'off', false],
+    ['7.3.4', 'on', true],
+  ])('relaxed ordering: Linux %s, in the firmware %s: kept %s', async (kernelRelease, inFirmware, isKept) => {
+    host = await hostWith({ kernelRelease });
+    for (const change of [
+      ['unbind', NIC],
+      ['capability', NIC, 'relaxed_ordering_write', inFirmware],
+      ['bind', NIC],
+    ])
+      applyChange(host, change);
+    const opened = await open();
+    await getContext(opened);
+    await allocPd(opened);
+    const dmabuf = await host.dmabuf(Number(PAGE));
+    const fd = refused(dmabuf) ? -1 : dmabuf.fd;
+    expect((await register(opened, { fd, access: 0x10_000f })).answer).toBe(0);
+    expect(host.kernel.objects(7)).toMatchObject([{ access: isKept ? 0x10_000f : 0xf }]);
+  });
+
   test('what a 64 KiB kernel refuses, a 4 KiB kernel registers', async () => {
     expect((await register(device, { fd: memory, offset: 4096n, iova: 4096n })).answer).toBe('EOPNOTSUPP');
     host = await hostWith({ pageSize: 4096 });
