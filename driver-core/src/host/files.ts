@@ -1,5 +1,15 @@
 // Files below one root of the real file system, errnos as answers.
-import { closeSync, fstatSync, lstatSync, openSync, read, readdirSync, readlinkSync, readSync, realpathSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  read,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+} from 'node:fs';
 
 import type { Answer, Files } from './host.ts';
 import { Errno } from './host.ts';

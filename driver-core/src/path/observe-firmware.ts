@@ -2,7 +2,6 @@
 // fwctl where that gives nothing. Kept until something speaks against it, because a command takes milliseconds of the device.
 import { openQuestion, pair } from '../binding/evidence.ts';
 import type { Host } from '../host/host.ts';
-import { refused } from '../host/host.ts';
 import { mayHaveDataDirect } from '../pci/ids.ts';
 import { openDevx } from '../verbs/devx.ts';
 import { Refusal } from '../verbs/errors.ts';
@@ -76,9 +75,7 @@ interface Way {
 }
 
 /** Those that there are, the one without privilege first. */
-export function waysTo(host: Host, { fn, uverbs }: NicSeen): Way[] {
-  const names = host.sysfs.list(`${fn.path}/fwctl`);
-  const [fwctl] = refused(names) ? [] : names;
+export function waysTo(host: Host, { fn, uverbs, fwctl }: NicSeen): Way[] {
   return [
     ...(uverbs === undefined ? [] : [{ through: 'DEVX', open: () => openDevx(host, uverbs, fn.address) } as const]),
     ...(fwctl === undefined ? [] : [{ through: 'fwctl', open: () => openFwctl(host, fwctl, fn.address) } as const]),

@@ -3,6 +3,7 @@
 import { isReadable } from '../binding/evidence.ts';
 import type { Answer, Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import { ClassDevices } from '../pci/class-devices.ts';
 import type { NicAttachment, PciFunction } from '../pci/functions.ts';
 import { listFunctions, readAttachment, readNicAttachment } from '../pci/functions.ts';
 import { mayHaveDataDirect, modelName } from '../pci/ids.ts';
@@ -74,7 +75,8 @@ export class Observer {
     const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
     const attached = (fn: PciFunction) => ({ fn, ...readAttachment(sysfs, fn) });
     const dmas = ofKind('dma').map((fn) => ({ ...attached(fn), incarnation: this.#incarnation(fn) }));
-    const attachedNics = ofKind('nic').map((fn) => ({ fn, ...readNicAttachment(sysfs, fn) }));
+    const classes = new ClassDevices(sysfs);
+    const attachedNics = ofKind('nic').map((fn) => ({ fn, ...readNicAttachment(sysfs, fn, classes) }));
     const surroundings: Surroundings = {
       nics: new Map(attachedNics.map((nic) => [nic.fn.address, nic])),
       defaultRoute: defaultRouteInterfaces(proc, sysfs),

@@ -28,6 +28,7 @@ export function nicAt(path: string, changes: Partial<NicSeen> = {}): NicSeen {
     rdmaDevice: 'mlx5_0',
     uverbs: 'uverbs0',
     umad: ['umad0'],
+    fwctl: undefined,
     netdevs: ['ib0'],
     linkLayer: 'InfiniBand',
     port: 'ACTIVE',

@@ -6,6 +6,7 @@ import { applyChange } from '../virtual/changes.ts';
 import { createVirtualHost } from '../virtual/host.ts';
 import { loadFixture } from '../virtual/load.ts';
 import { isPciAddress } from './address.ts';
+import { ClassDevices } from './class-devices.ts';
 import { listFunctions, readAttachment, readNicAttachment } from './functions.ts';
 import { mayHaveDataDirect, modelName } from './ids.ts';
 
@@ -44,7 +45,7 @@ describe('PCI functions in sysfs', () => {
 
   it('show drivers, groups and devices of a NIC', async () => {
     const { host, find } = await tray();
-    expect(readNicAttachment(host.sysfs, find('0000:03:00.0'))).toMatchObject({
+    expect(readNicAttachment(host.sysfs, find('0000:03:00.0'), new ClassDevices(host.sysfs))).toMatchObject({
       function: 'PF',
       driver: 'mlx5_core',
       rdmaDevice: 'mlx5_0',

@@ -2,6 +2,7 @@
 // answers from memory; what may reach the device (VPD, port state) is left to path/observe.ts. Who sits beside whom: topology.ts.
 import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import type { ClassDevices } from './class-devices.ts';
 import { DMA_FUNCTION, isVirtualFunction, MELLANOX, NVIDIA } from './ids.ts';
 
 type Kind = 'nic' | 'dma' | 'gpu' | 'bridge' | 'other';
@@ -32,6 +33,7 @@ export interface NicAttachment extends Attachment {
   readonly rdmaDevice: string | undefined;
   readonly uverbs: string | undefined;
   readonly umad: readonly string[];
+  readonly fwctl: string | undefined;
   readonly netdevs: readonly string[];
 }
 
@@ -96,23 +98,18 @@ export function readAttachment(sysfs: Files, { path }: PciFunction): Attachment 
   };
 }
 
-export function readNicAttachment(sysfs: Files, nic: PciFunction): NicAttachment {
+export function readNicAttachment(sysfs: Files, nic: PciFunction, devices: ClassDevices): NicAttachment {
   const physicalFunction = linkName(sysfs, `${nic.path}/physfn`);
   return {
     ...readAttachment(sysfs, nic),
     function: physicalFunction !== undefined || isVirtualFunction(nic.device) ? 'VF' : 'PF',
     physicalFunction,
-    rdmaDevice: children(sysfs, nic, 'infiniband')[0],
-    uverbs: children(sysfs, nic, 'infiniband_verbs')[0],
-    // infiniband_mad also holds issmN, the subnet manager's claim on the port, which is not ours to hand out.
-    umad: children(sysfs, nic, 'infiniband_mad').filter((name) => name.startsWith('umad')),
-    netdevs: children(sysfs, nic, 'net'),
+    rdmaDevice: devices.of(nic, 'infiniband')[0],
+    uverbs: devices.of(nic, 'infiniband_verbs')[0],
+    umad: devices.of(nic, 'infiniband_mad'),
+    fwctl: devices.of(nic, 'fwctl')[0],
+    netdevs: devices.of(nic, 'net'),
   };
-}
-
-function children(sysfs: Files, { path }: PciFunction, subsystem: string): string[] {
-  const names = sysfs.list(`${path}/${subsystem}`);
-  return refused(names) ? [] : names;
 }
 
 function attribute(sysfs: Files, path: string): string | undefined {
