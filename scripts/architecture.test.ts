@@ -26,7 +26,11 @@ function lint(files: Record<string, string>): string {
     writeFileSync(join(checkout, path), text);
   }
   try {
-    return execFileSync(join(root, 'node_modules/.bin/oxlint'), ['.'], { cwd: checkout, encoding: 'utf8' });
+    return execFileSync(join(root, 'node_modules/.bin/oxlint'), ['.'], {
+      cwd: checkout,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
   } catch (error) {
     return (error as { stdout: string }).stdout;
   }

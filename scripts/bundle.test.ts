@@ -36,7 +36,10 @@ afterAll(() => {
 });
 
 test('a bundle runs with nothing but the files beside it, and its stack traces keep names and short lines', () => {
-  const printed = execFileSync(process.execPath, [join(work, 'first/program.mjs')], { encoding: 'utf8' });
+  const printed = execFileSync(process.execPath, [join(work, 'first/program.mjs')], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   expect(printed).toContain('function function object true');
   expect(printed).toMatch(/at namedForStackTraces \(.*program\.mjs:\d+:\d{1,3}\)/);
 });

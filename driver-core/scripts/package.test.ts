@@ -11,8 +11,10 @@ const room = fileURLToPath(new URL('..', import.meta.url));
 const checkout = join(room, '..');
 const readme = readFileSync(join(room, 'README.md'), 'utf8');
 
-/** As in the checkout, whatever Node the machine has. */
-/** What npm itself has to say of this machine's settings is none of the package's doing. */
+/** A registry that does not answer holds nobody up for ever. */
+const BOUND = { timeout: 60_000, killSignal: 'SIGKILL' } as const;
+
+/** As in the checkout, whatever Node the machine has; what npm itself has to say of this machine's settings is none of the package's doing. */
 const env = {
   ...process.env,
   PATH: `${join(checkout, 'node_modules/.bin')}:${process.env['PATH']}`,
@@ -33,13 +35,13 @@ beforeAll(() => {
   for (const part of ['package.json', 'README.md', 'fixtures', 'src', 'scripts'])
     cpSync(join(room, part), join(staged, part), { recursive: true });
   const build = ['--conditions=@data-direct/source', 'scripts/package.ts', join(staged, 'dist/package')];
-  execFileSync('node', build, { cwd: room, env });
+  execFileSync('node', build, { cwd: room, env, ...BOUND });
   const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', directory];
-  const [packed] = JSON.parse(execFileSync('npm', pack, { cwd: staged, env, encoding: 'utf8' })) as Packed[];
+  const [packed] = JSON.parse(execFileSync('npm', pack, { cwd: staged, env, encoding: 'utf8', ...BOUND })) as Packed[];
   files = packed?.files.map(({ path }) => path) ?? [];
   writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
   const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', join(directory, packed?.filename ?? '')];
-  execFileSync('npm', install, { cwd: directory, env });
+  execFileSync('npm', install, { cwd: directory, env, ...BOUND });
 }, 180_000);
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -69,7 +71,7 @@ test('the example of the README runs', () => {
   const [example = ''] = blocks('js');
   expect(example).toContain('// example.mjs');
   writeFileSync(join(directory, 'example.mjs'), example);
-  expect(spawnSync('node', ['example.mjs'], { cwd: directory, env, encoding: 'utf8' })).toMatchObject({
+  expect(spawnSync('node', ['example.mjs'], { cwd: directory, env, encoding: 'utf8', ...BOUND })).toMatchObject({
     status: 0,
     stderr: '',
   });
@@ -79,7 +81,7 @@ test.each(blocks('console').map((block) => block.split('\n')))(
   '%s prints what the README shows',
   (prompt, ...expected) => {
     const [, command = ''] = /^\$ (.*)$/.exec(prompt) ?? [];
-    const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: directory, env, encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync('bash', ['-c', command], { cwd: directory, env, encoding: 'utf8', ...BOUND });
     expect({ stdout, stderr }).toEqual({ stdout: expected.join('\n'), stderr: '' });
   },
 );
@@ -105,6 +107,7 @@ test('its types are found and fit the example', () => {
     cwd: directory,
     env,
     encoding: 'utf8',
+    ...BOUND,
   });
   expect(stdout).toBe('');
 });

@@ -374,6 +374,9 @@ describe('a file of rdma_topo’s', () => {
   });
 });
 
+/** None of them takes a tenth of it. */
+const BOUND = { timeout: 20_000, killSignal: 'SIGKILL' } as const;
+
 /** As a process, because streams, signals and exit codes are what it is about. */
 const CLI = ['--conditions=@data-direct/source', fileURLToPath(new URL('./cli.ts', import.meta.url))];
 
@@ -384,7 +387,7 @@ describe('the process', () => {
     // Node's rule counts FORCE_COLOR, NO_COLOR and CI too.
     const { FORCE_COLOR: _, NO_COLOR: __, CI: ___, ...inherited } = process.env;
     const command = [process.execPath, ...topoOfTray].join(' ');
-    const options = { encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env } } as const;
+    const options = { encoding: 'utf8', env: { ...inherited, TERM: 'xterm-256color', ...env }, ...BOUND } as const;
     return spawnSync('script', ['-qec', command, '/dev/null'], options).stdout;
   };
 
@@ -393,13 +396,14 @@ describe('the process', () => {
     const plainText = onTerminal({ NO_COLOR: '1' });
     expect(plainText).toContain('mlx5_0');
     expect(plainText).not.toContain('\u001B');
-    expect(spawnSync(process.execPath, topoOfTray, { encoding: 'utf8' }).stdout).not.toContain('\u001B');
+    expect(spawnSync(process.execPath, topoOfTray, { encoding: 'utf8', ...BOUND }).stdout).not.toContain('\u001B');
   });
 
   it('is content when its reader has seen enough', () => {
     const command = [process.execPath, ...topoOfTray].join(' ');
     const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', `${command} --json | head -1`], {
       encoding: 'utf8',
+      ...BOUND,
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
@@ -414,7 +418,7 @@ describe('the process', () => {
       return { ...nic, realpath, subsystems: { infiniband: [`more_${index}`] } };
     });
     writeFileSync(file, JSON.stringify([...entries, ...more]));
-    const child = spawn(process.execPath, [...CLI, 'topo', '--json', '--from', file], { stdio: 'pipe' });
+    const child = spawn(process.execPath, [...CLI, 'topo', '--json', '--from', file], { stdio: 'pipe', ...BOUND });
     const [chunks, ended] = await Promise.all([child.stdout.toArray(), once(child, 'exit')]);
     expect(ended).toEqual([0, null]);
     expect((JSON.parse(chunks.join('')) as { paths: unknown[] }).paths).toHaveLength(501);
@@ -422,11 +426,11 @@ describe('the process', () => {
 
   it('watches a virtual node that is changed over a socket, and ends when it is interrupted', async () => {
     const socket = join(directory, 'watch.sock');
-    const child = spawn(process.execPath, [...CLI, 'watch', '--from', 'dgx-station', '--socket', socket]);
+    const child = spawn(process.execPath, [...CLI, 'watch', '--from', 'dgx-station', '--socket', socket], BOUND);
     const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
     const line = async (): Promise<unknown> => (await lines.next()).value;
     expect(await line()).toMatch(/Z {2}mlx5_0 {2}Paired: mlx5_0/);
-    const change = spawnSync(process.execPath, [...CLI, 'virtual', '--socket', socket, 'unbind', DMA]);
+    const change = spawnSync(process.execPath, [...CLI, 'virtual', '--socket', socket, 'unbind', DMA], BOUND);
     expect(change.status).toBe(0);
     expect(await line()).toMatch(/Z {2}mlx5_0 {2}Paired → DmaDriverNotBound: DMA function/);
     child.kill('SIGINT');

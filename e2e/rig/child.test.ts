@@ -47,7 +47,9 @@ describe('a child', () => {
       await new Promise((resolve) => process.stdout.write(String(pid), resolve));
       ${ending};`;
     const pid = await new Promise<string>((resolve) => {
-      execFile(process.execPath, ['--input-type=module', '--eval', script], (_error, stdout) => resolve(stdout));
+      execFile(process.execPath, ['--input-type=module', '--eval', script], { timeout: 20_000 }, (_error, stdout) =>
+        resolve(stdout),
+      );
     });
     expect(pid).toMatch(/^\d+$/);
     await goneOf(pid);

@@ -33,7 +33,9 @@ describe('a command', () => {
       });
       await command;`;
     const killed = await new Promise<string>((resolve) => {
-      execFile(process.execPath, ['--input-type=module', '--eval', script], (_, stdout) => resolve(stdout.trim()));
+      execFile(process.execPath, ['--input-type=module', '--eval', script], { timeout: 20_000 }, (_, stdout) =>
+        resolve(stdout.trim()),
+      );
     });
     expect(killed).toMatch(/^\d+$/);
     await until({ what: 'the end of the command', timeoutMs: 10_000, intervalMs: 10 }, async () => {

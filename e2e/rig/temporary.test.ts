@@ -18,7 +18,10 @@ function made(ending: string): string {
   const { stdout } = ((): { stdout: string } => {
     try {
       return {
-        stdout: execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' }),
+        stdout: execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+          encoding: 'utf8',
+          timeout: 20_000,
+        }),
       };
     } catch (error) {
       return error as { stdout: string }; // killed

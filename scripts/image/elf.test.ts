@@ -100,7 +100,10 @@ describe('an ELF file', () => {
   test('that this very Node was started from is read as the dynamic linker reads it', async () => {
     const found = await readElf(process.execPath);
     expect(found?.machine).toBe(architectures[hostArchitecture()].elfMachine);
-    const traced = execFileSync(found?.interpreter ?? '', ['--list', process.execPath], { encoding: 'utf8' });
+    const traced = execFileSync(found?.interpreter ?? '', ['--list', process.execPath], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
     for (const soname of found?.needed ?? []) expect(traced).toContain(soname);
     expect(found?.needed).toContain('libc.so.6');
   });

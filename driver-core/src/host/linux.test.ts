@@ -113,7 +113,7 @@ describe('a device node', () => {
 
 describe('the machine', () => {
   it('tells its page size and kernel itself', () => {
-    expect(host.pageSize).toBe(Number(execFileSync('getconf', ['PAGE_SIZE'], { encoding: 'utf8' })));
+    expect(host.pageSize).toBe(Number(execFileSync('getconf', ['PAGE_SIZE'], { encoding: 'utf8', timeout: 10_000 })));
     expect(host.kernelRelease).toBe(release());
   });
 
@@ -145,7 +145,8 @@ describe('five devices that hang at once', () => {
   it('hold up neither another device nor the end of the process', async () => {
     const root = join(directory, 'wedged');
     mkdirSync(root);
-    for (let index = 0; index < 11; index++) execFileSync('/usr/bin/mkfifo', [join(root, `device${index}`)]);
+    for (let index = 0; index < 11; index++)
+      execFileSync('/usr/bin/mkfifo', [join(root, `device${index}`)], { timeout: 10_000 });
     writeFileSync(join(root, 'well'), 'answers');
     const file = join(directory, 'wedged.mts');
     writeFileSync(file, script);

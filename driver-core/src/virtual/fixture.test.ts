@@ -162,7 +162,7 @@ describe('the shipped fixtures', () => {
       format: 'esm',
       outfile: file,
     });
-    const ran = spawnSync(process.execPath, [file], { cwd: directory, encoding: 'utf8' });
+    const ran = spawnSync(process.execPath, [file], { cwd: directory, encoding: 'utf8', timeout: 20_000 });
     expect(ran.stdout.trim()).toBe(`${(await loadFixture('gb300-tray')).functions.length}`);
     await rm(directory, { recursive: true });
   });
