@@ -71,6 +71,9 @@ const ibv_send_wr = placed(128, {
 const ibv_sge = placed(16, { addr: [0, u64], length: [8, u32], lkey: [12, u32] });
 const ibv_wc = placed(48, { status: [8, u32] });
 
+/** More than any NIC needs; a software device on a busy machine is slow. */
+const patienceMs = 20_000;
+
 const IBV_QPT_RC = 2;
 /** Every port has it. */
 const IBV_MTU_1024 = 3;
@@ -215,15 +218,16 @@ export class Verbs {
     ibv().closeDevice(this.#context);
   }
 
-  /** The request that waits for us has its own end. */
   async #completion(): Promise<number> {
     const completion = Buffer.alloc(ibv_wc.size);
-    for (;;) {
+    const end = performance.now() + patienceMs;
+    while (performance.now() < end) {
       const found = ibv().pollCq(this.#context, this.#cq, 1, completion);
       if (found > 0) return ibv_wc.read(koffi.address(completion), 'status');
       if (found < 0) throw new Error(`ibv_poll_cq: ${found}`);
       await new Promise((resolve) => setImmediate(resolve));
     }
+    throw new Error(`the work request did not complete within ${patienceMs / 1000} s`);
   }
 
   #createQp(): Pointer {
