@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Loop } from './loop.ts';
+import { send } from './native.ts';
 import { commandOutput } from './nic/layouts.ts';
 import { type CommandName, opcodeOf } from './nic/opcodes.ts';
 import { functionSocket } from './sockets.ts';
@@ -116,6 +118,44 @@ describe('a machine', () => {
     expect(gpu.reply()).toBe('end');
     expect(log).toEqual([expect.stringContaining('gpu0: the vfio-user client announced a message of')]);
     expect(command(nic, 'ALLOC_PD')).toBe(1);
+  });
+
+  it('may say anything: it is answered or loses its connection, and the next one is served', () => {
+    const message = fc.record({
+      command: fc.nat(14),
+      body: fc.oneof(
+        fc.uint8Array({ maxLength: 48 }),
+        fc
+          .record({ offset: fc.nat(0x1_2000), region: fc.constantFrom(0, CONFIG, 9), count: fc.nat(16) })
+          .map((access) =>
+            Buffer.concat([
+              wire.regionAccess.encode({ ...access, offset: BigInt(access.offset) }),
+              Buffer.alloc(access.count, 0xa5),
+            ]),
+          ),
+      ),
+      flags: fc.constantFrom(0, wire.NO_REPLY_WANTED, 0xffff_ffff),
+      spoiltSize: fc.option(fc.nat(0x2_0000), { freq: 8 }),
+    });
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 12 }), (messages) => {
+        const hostile = plugInto('nic0');
+        for (const { command: number, body, flags, spoiltSize } of messages) {
+          const bytes = hostile.message(number, Buffer.from(body), flags);
+          if (spoiltSize !== null) bytes.writeUInt32LE(spoiltSize, 4);
+          // Nobody reads there any more once the server has hung up.
+          if (!send(hostile.fd, bytes)) break;
+          loop.turn(0);
+        }
+        hostile.close();
+        loop.turn(0);
+        const next = machine();
+        expect(command(next, 'ALLOC_PD')).toBe(1);
+        next.close();
+        loop.turn(0);
+      }),
+      { numRuns: 150, seed: 8 },
+    );
   });
 
   it('whose firmware is dead gets no answer, and one when it is alive again', () => {
