@@ -139,7 +139,7 @@ const functionPath = text(
 
 const nameList = optional(array(fileName));
 
-const dumpedFunction = object({
+const functionFields = {
   realpath: functionPath,
   config: configSpace,
   modalias: text(MODALIAS, 'a PCI modalias such as pci:v000015B3d00001023sv000015B3sd00000040bc02sc07i00'),
@@ -149,7 +149,10 @@ const dumpedFunction = object({
   vpd: optionalOrNull(compressed(32_768)),
   subsystems: optionalOrNull(object({ drm: nameList, infiniband: nameList, net: nameList, nvme: nameList })),
   virtual: optional(functionExtension),
-});
+};
+const dumpedFunction = object(functionFields);
+/** Of the entry of a function, for those who make such entries up. */
+export const FUNCTION_FIELDS: readonly string[] = Object.keys(functionFields);
 
 /** rdma_topo passes over an entry whose path does not end in a PCI address, so the node's own facts can stand among the functions. */
 const HOST_PATH = '/sys';

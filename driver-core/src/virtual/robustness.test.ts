@@ -6,7 +6,7 @@ import { machines } from '../../fixtures/source/machines.ts';
 import { refused } from '../host/host.ts';
 import { applyChange, CHANGES, partsOf } from './changes.ts';
 import { VirtualError } from './errors.ts';
-import { parseFixture } from './fixture.ts';
+import { FUNCTION_FIELDS, parseFixture } from './fixture.ts';
 import { createVirtualHost } from './host.ts';
 import type { VirtualHost } from './host.ts';
 
@@ -47,17 +47,7 @@ function flaws(made: VirtualHost | VirtualError): string[] {
 }
 
 test('a fixture with anything in any field is refused by name or makes a host', () => {
-  const field = fc.constantFrom(
-    'realpath',
-    'config',
-    'modalias',
-    'iommu_group',
-    'numa_node',
-    'vpd',
-    'subsystems',
-    'virtual',
-    'other',
-  );
+  const field = fc.constantFrom(...FUNCTION_FIELDS, 'other');
   const anything = fc.oneof(
     fc.jsonValue(),
     fc.constantFrom('/sys/devices/0000:00:00.0', '/sys/devices/vendor/0000:00:00.0/0000:01:00.0', '', null),

@@ -1,5 +1,5 @@
 // Reading JSON of unknown origin strictly: a value has the expected shape, or the refusal names its path and what was expected.
-// What the shapes mean is not known here.
+// What the shapes mean is not known here. Shapes decode what they read and give it a type; that of crds holds JSON against a schema that is data itself.
 
 /** Where a value stands; `refuse` throws the error of whoever reads. */
 export interface Place {

@@ -8,7 +8,7 @@ import { createVirtualHost, type Host, VirtualError } from '@data-direct/driver-
 import * as fc from 'fast-check';
 import { run } from '../../../driver-core/src/cli.ts';
 import { dump as dumpCommand } from '../../../driver-core/src/cli/dump.ts';
-import { parseFixture } from '../../../driver-core/src/virtual/fixture.ts';
+import { FUNCTION_FIELDS, parseFixture } from '../../../driver-core/src/virtual/fixture.ts';
 import { judgeCommands, judgeRounds } from '../judge.ts';
 import { entriesOf, machineName } from '../machines.ts';
 import { bytes, must, type Target, target } from '../target.ts';
@@ -58,17 +58,7 @@ const value = fc.oneof(
   ),
   fc.jsonValue({ maxDepth: 2 }),
 );
-const field = fc.constantFrom(
-  'realpath',
-  'config',
-  'modalias',
-  'iommu_group',
-  'numa_node',
-  'vpd',
-  'subsystems',
-  'virtual',
-  'other',
-);
+const field = fc.constantFrom(...FUNCTION_FIELDS, 'other');
 type Change = readonly [number, string, unknown];
 const changes: fc.Arbitrary<readonly Change[]> = fc.array(fc.tuple(fc.nat(), field, value), { maxLength: 6 });
 
