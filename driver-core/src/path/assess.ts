@@ -17,31 +17,46 @@ import type { DmaSeen, GpuSeen, NicSeen, Snapshot } from './snapshot.ts';
 export function assess(snapshot: Snapshot): Path[] {
   const topology = topologyOf(snapshot.functions);
   const ports = assessAcs(snapshot, topology);
-  return pair(snapshot.nics, snapshot.dmas).map((pairing) => toPath(toCase(snapshot, topology, ports, pairing)));
+  // Many VFs share one DMA function.
+  const around = new Map(snapshot.dmas.map((dma) => [dma, aroundDma(snapshot, topology, ports, dma)]));
+  return pair(snapshot.nics, snapshot.dmas).map((pairing) => {
+    const { nic, dma } = pairing;
+    const surroundings = (dma && around.get(dma)) ?? aroundNic(snapshot, topology, nic);
+    return toPath(toCase(snapshot, topology, pairing, surroundings));
+  });
 }
 
-function toCase(snapshot: Snapshot, topology: Topology, ports: readonly PortAcs[], pairing: Pairing): Case {
-  const { nic, dma } = pairing;
-  const neighbours = neighboursOf(topology, nic, dma);
+type Surroundings = Pick<Case, 'gpus' | 'strangers' | 'ports'>;
+
+function toCase(snapshot: Snapshot, { platform }: Topology, pairing: Pairing, surroundings: Surroundings): Case {
+  const { nic } = pairing;
   return {
     ...pairing,
+    ...surroundings,
     called: nic.rdmaDevice === undefined ? nic.fn.address : `${nic.rdmaDevice} (${nic.fn.address})`,
-    platform: topology.platform,
-    gpus:
-      topology.platform === 'Numa'
-        ? onSameNode(snapshot.gpus, nic)
-        : snapshot.gpus.filter(({ fn }) => neighbours.includes(fn)),
-    strangers: dma ? strangersAmong(neighbours, dma) : [],
-    ports: dma ? ports.filter(({ root, role }) => role !== 'Other' && root === rootPortOf(dma.fn)) : [],
+    platform,
     dmas: snapshot.dmas,
     rdmaNamespacesShared: snapshot.rdmaNamespacesShared,
   };
 }
 
+function aroundDma({ gpus }: Snapshot, topology: Topology, ports: readonly PortAcs[], dma: DmaSeen): Surroundings {
+  const neighbours = topology.beside(dma.fn);
+  const itsRoot = rootPortOf(dma.fn);
+  return {
+    gpus: gpus.filter(({ fn }) => neighbours.includes(fn)),
+    strangers: strangersAmong(neighbours, dma),
+    ports: ports.filter(({ root, role }) => role !== 'Other' && root === itsRoot),
+  };
+}
+
 /** GPUs are looked for beside the DMA function; beside the NIC only on platforms that have none. */
-function neighboursOf(topology: Topology, nic: NicSeen, dma: DmaSeen | undefined): readonly PciFunction[] {
-  if (dma) return topology.beside(dma.fn);
-  return topology.platform === 'Inline' ? topology.beside(nic.fn) : [];
+function aroundNic({ gpus }: Snapshot, topology: Topology, nic: NicSeen): Surroundings {
+  const nothing = { gpus: [], strangers: [], ports: [] };
+  if (topology.platform === 'Numa') return { ...nothing, gpus: onSameNode(gpus, nic) };
+  if (topology.platform !== 'Inline') return nothing;
+  const neighbours = topology.beside(nic.fn);
+  return { ...nothing, gpus: gpus.filter(({ fn }) => neighbours.includes(fn)) };
 }
 
 function onSameNode(gpus: readonly GpuSeen[], { numaNode }: NicSeen): GpuSeen[] {

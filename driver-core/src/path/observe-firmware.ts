@@ -74,10 +74,12 @@ interface Way {
   readonly open: () => Promise<Firmware | Refusal>;
 }
 
-/** Those that there are, the one without privilege first. */
-export function waysTo(host: Host, { fn, uverbs, fwctl }: NicSeen): Way[] {
+/** Those that there are, the one without privilege first. A node that could not be opened a moment ago is not tried again. */
+export function waysTo(host: Host, { fn, uverbs, fwctl, kernel }: NicSeen): Way[] {
+  const closed = kernel?.refusal?.call === 'open' ? kernel.refusal : undefined;
+  const devx = async (name: string): Promise<Firmware | Refusal> => closed ?? openDevx(host, name, fn.address);
   return [
-    ...(uverbs === undefined ? [] : [{ through: 'DEVX', open: () => openDevx(host, uverbs, fn.address) } as const]),
+    ...(uverbs === undefined ? [] : [{ through: 'DEVX', open: () => devx(uverbs) } as const]),
     ...(fwctl === undefined ? [] : [{ through: 'fwctl', open: () => openFwctl(host, fwctl, fn.address) } as const]),
   ];
 }

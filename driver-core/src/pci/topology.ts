@@ -14,7 +14,16 @@ export interface Topology {
   beside(fn: PciFunction): readonly PciFunction[];
 }
 
+/** Of one list of functions it is worked out once: who observes, who assesses and who shows it all ask. */
+const known = new WeakMap<readonly PciFunction[], Topology>();
+
 export function topologyOf(functions: readonly PciFunction[]): Topology {
+  const topology = known.get(functions) ?? workOut(functions);
+  known.set(functions, topology);
+  return topology;
+}
+
+function workOut(functions: readonly PciFunction[]): Topology {
   const complexes = Map.groupBy(functions, complexRoot);
   return {
     platform: platformOf(functions, [...complexes.values()]),
