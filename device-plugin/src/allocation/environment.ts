@@ -47,10 +47,11 @@ export function gpuElsewhere(paths: readonly Path[], gpus: readonly string[]): s
  * whose DMA function is missing is: its GPU is beside no DMA function that the container holds.
  */
 function holdsAll(paths: readonly Path[], node: readonly Path[]): boolean {
-  const held = new Set(paths.map((path) => path.id));
-  const models = new Set(paths.map((path) => path.nic.model));
-  const siblings = node.filter((path) => path.dma !== undefined || models.has(path.nic.model));
-  return siblings.every((path) => held.has(path.id));
+  return node.every(
+    ({ id, dma, nic }) =>
+      paths.some((held) => held.id === id) ||
+      (dma === undefined && paths.every((held) => held.nic.model !== nic.model)),
+  );
 }
 
 /** The variables of a container. Those of the policy's `extra` come last and win; the pod's own `env` wins over all. */
@@ -92,8 +93,20 @@ function describe({ resource, paths }: Holding): Record<string, string> {
     .replaceAll(/[^A-Z0-9]/g, '_')}`;
   return {
     [prefix]: paths.map((path) => path.id).join(','),
-    [`${prefix}_INFO`]: JSON.stringify(Object.fromEntries(paths.map((path) => [path.id, details(path)]))),
+    [`${prefix}_INFO`]: `{${paths.map(detailsOf).join(',')}}`,
   };
+}
+
+/** What a round said of a path does not change, and pods ask in bursts. */
+const known = new WeakMap<Path, string>();
+
+/** One member of a JSON object. */
+function detailsOf(path: Path): string {
+  const before = known.get(path);
+  if (before !== undefined) return before;
+  const now = `${JSON.stringify(path.id)}:${JSON.stringify(details(path))}`;
+  known.set(path, now);
+  return now;
 }
 
 function details({ id, nic, dma, gpus, complex }: Path): object {

@@ -4,6 +4,7 @@ import type grpc from '@grpc/grpc-js';
 
 import deviceplugin from './generated/deviceplugin_pb.cjs';
 import podresources from './generated/podresources_pb.cjs';
+import { field, toBytes, utf8 } from './wire.ts';
 
 /** The only version a kubelet knows (k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/constants.go). */
 export const VERSION = 'v1beta1';
@@ -166,8 +167,7 @@ const allocateRequest: Codec<IdLists> = {
 };
 
 const allocateResponse: Codec<readonly ContainerAllocation[]> = {
-  encode: (containers) =>
-    new deviceplugin.AllocateResponse().setContainerResponsesList(containers.map(allocationMessage)).serializeBinary(),
+  encode: (containers) => toBytes(containers.map((each) => field(1, containerAllocation(each))).join('')),
   decode: (bytes) =>
     deviceplugin.AllocateResponse.deserializeBinary(bytes)
       .toObject()
@@ -178,17 +178,15 @@ const allocateResponse: Codec<readonly ContainerAllocation[]> = {
       })),
 };
 
-function allocationMessage(allocation: ContainerAllocation): deviceplugin.ContainerAllocateResponse {
-  const { envs, devices, cdiDevices } = allocation;
-  const message = new deviceplugin.ContainerAllocateResponse()
-    .setDevicesList(
-      devices.map(({ containerPath, hostPath, permissions }) =>
-        new deviceplugin.DeviceSpec().setContainerPath(containerPath).setHostPath(hostPath).setPermissions(permissions),
-      ),
-    )
-    .setCdiDevicesList(cdiDevices.map((name) => new deviceplugin.CDIDevice().setName(name)));
-  for (const [name, value] of Object.entries(envs)) message.getEnvsMap().set(name, value);
-  return message;
+/** Field numbers of ContainerAllocateResponse, DeviceSpec and CDIDevice (../../proto/deviceplugin.proto); entries of a map are messages. */
+function containerAllocation({ envs, devices, cdiDevices }: ContainerAllocation): string {
+  return [
+    ...Object.entries(envs).map(([name, value]) => field(1, field(1, utf8(name)) + field(2, utf8(value)))),
+    ...devices.map(({ containerPath, hostPath, permissions }) =>
+      field(3, field(1, utf8(containerPath)) + field(2, utf8(hostPath)) + field(3, permissions)),
+    ),
+    ...cdiDevices.map((name) => field(5, field(1, utf8(name)))),
+  ].join('');
 }
 
 const preStartRequest: Codec<readonly string[]> = {
