@@ -139,7 +139,7 @@ export const CONTAINER_REASONS = {
   },
   RuntimeLibraryTooOld: {
     provoke: 'run an image whose libmlx5 lacks MLX5_1.25 (rdma-core before 54)',
-    mend: 'build the image with rdma-core 54 or newer',
+    mend: 'build the image with rdma-core 54 or newer, or mount the node’s with agent.rdmaCore.mount of the chart',
   },
   EnvironmentStale: {
     provoke: 'unbind a DMA function after its path was given to a container',

@@ -3,26 +3,23 @@
 import type { DataDirectNodeSpec } from '@data-direct/crds';
 import { errorFields, type Log } from '@data-direct/process';
 
-import { cdiSpec } from './allocation/cdi.ts';
 import { Bell } from './bell.ts';
-import { CdiDirectory } from './cdi-directory.ts';
 import { orAborted } from './delay.ts';
-import { DeviceLinks } from './device-links.ts';
 import type { Allocations } from './containers/allocations.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
 import { GiveBack } from './give-back.ts';
 import { type Hardware, strictest } from './hardware.ts';
 import { kubeletEvents } from './kubelet-events.ts';
 import { Kubelet } from './kubelet/kubelet.ts';
-import { heldPaths, type PodResources } from './kubelet/pod-resources.ts';
+import type { PodResources } from './kubelet/pod-resources.ts';
 import type { Metrics } from './metrics.ts';
 import { NicMemory } from './nic-memory.ts';
 import type { FollowedSpec, NodeObject } from './node-object.ts';
 import { assign } from './pool.ts';
 import { repeat } from './repeat.ts';
 import type { Reporter, Result } from './reporter.ts';
+import type { RuntimeFiles } from './runtime-files.ts';
 import { hintsRefusal } from './topology-hints.ts';
-import { troubleTeller } from './troubles.ts';
 
 export interface AgentOptions {
   readonly hardware: Hardware;
@@ -33,11 +30,7 @@ export interface AgentOptions {
   readonly allocations: Allocations;
   /** Such as /var/lib/kubelet/device-plugins. */
   readonly pluginDirectory: string;
-  /** The node's /dev, or a virtual host's. */
-  readonly deviceDir: string;
-  readonly cdiDir: string | undefined;
-  /** Where links to device nodes are kept; undefined: containers are given the nodes by their own names. */
-  readonly linkDir: string | undefined;
+  readonly files: RuntimeFiles;
   readonly rescanSeconds: number;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -50,8 +43,6 @@ const REGISTRATION_MS = 1000;
 export class Agent {
   readonly #options: AgentOptions;
   readonly #kubelet: Kubelet;
-  readonly #cdi: CdiDirectory | undefined;
-  readonly #links: DeviceLinks | undefined;
   readonly #nics = new NicMemory();
   readonly #giveBack = new GiveBack();
   readonly #roundBell = new Bell();
@@ -60,18 +51,16 @@ export class Agent {
   #lastEnded = performance.now();
 
   constructor(options: AgentOptions) {
-    const { pluginDirectory: directory, deviceDir, podResources, gpuNames, allocations } = options;
+    const { pluginDirectory: directory, files, podResources, gpuNames, allocations } = options;
     const { hardware, node, log, metrics } = options;
     this.#options = options;
-    this.#cdi = cdiDirectory(options);
-    this.#links = deviceLinks(options);
     this.#kubelet = new Kubelet({
       directory,
-      hostPath: this.#links?.hostPath ?? ((name) => `${deviceDir}/infiniband/${name}`),
+      hostPath: files.hostPath,
       podResources,
       gpuNames,
       verify: (nics, level) => hardware.verify(nics, level),
-      hasCdiDevice: (name) => this.#cdi?.has(name) ?? false,
+      hasCdiDevice: files.hasCdiDevice,
       events: kubeletEvents(log, metrics, {
         reportAgain: this.#reportBell.ring,
         roundAgain: this.#roundBell.ring,
@@ -114,7 +103,7 @@ export class Agent {
   }
 
   async #round(signal: AbortSignal): Promise<void> {
-    const { hardware, node, deviceDir, metrics } = this.#options;
+    const { hardware, node, files, metrics } = this.#options;
     await this.#roundBell.answer(signal);
     const began = performance.now();
     const { spec, generation } = node.spec() ?? NOTHING_ASKED;
@@ -124,8 +113,7 @@ export class Agent {
     this.#nics.learn(reported);
     hardware.ports.learn(reported);
     const assignment = assign(spec, paths, (path) => this.#nics.recall(path), this.#hintsRefused(spec));
-    await this.#cdi?.publish(assignment.pools.map((pool) => cdiSpec(pool, deviceDir)));
-    await this.#links?.publish(assignment);
+    await files.publish(assignment);
     await this.#kubelet.advertise(assignment);
     this.#last = { assignment, generation, portFalls: (id) => hardware.ports.falls(id) };
     this.#lastEnded = performance.now();
@@ -184,30 +172,6 @@ export class Agent {
     const missing = wanted.filter((name) => !this.#kubelet.isRegistered(name));
     return missing.length > 0 ? `the kubelet does not follow ${missing.join(', ')}` : undefined;
   }
-}
-
-function cdiDirectory({ cdiDir, podResources, log, metrics }: AgentOptions): CdiDirectory | undefined {
-  if (cdiDir === undefined) return undefined;
-  const tell = troubleTeller(log, metrics, () => performance.now());
-  return new CdiDirectory({
-    directory: cdiDir,
-    held: () => heldPaths(podResources),
-    onTrouble: (error) => tell('cdi', error),
-  });
-}
-
-function deviceLinks({ linkDir, deviceDir, podResources, log, metrics }: AgentOptions): DeviceLinks | undefined {
-  if (linkDir === undefined) return undefined;
-  const tell = troubleTeller(log, metrics, () => performance.now());
-  return new DeviceLinks({
-    directory: linkDir,
-    deviceDir,
-    held: async () => {
-      const held = await heldPaths(podResources);
-      return held && new Set([...held.values()].flatMap((ids) => [...ids]));
-    },
-    onTrouble: (error) => tell('devices', error),
-  });
 }
 
 /** While no spec is known: paths are observed and nothing is advertised. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { GROUP } from '@data-direct/crds';
 
-import type { CdiSpec } from './allocation/cdi.ts';
+import type { CdiSpec, Mount } from './allocation/cdi.ts';
 
 /** Ids of paths that containers hold, by kind; undefined where that cannot be told. */
 type HeldPaths = () => Promise<ReadonlyMap<string, ReadonlySet<string>> | undefined>;
@@ -33,13 +33,16 @@ export class CdiDirectory {
     return this.#published.has(name);
   }
 
-  /** Makes the files say this. What left and is held stays as it was: the kubelet replays names when a container starts again. */
-  async publish(specs: readonly CdiSpec[]): Promise<void> {
+  /**
+   * Makes the files say this, with these mounts for whoever is given a device. What left and is held stays as it was: the kubelet replays
+   * names when a container starts again.
+   */
+  async publish(specs: readonly CdiSpec[], mounts: readonly Mount[] = []): Promise<void> {
     const { directory, onTrouble } = this.#options;
     try {
       mkdirSync(directory, { recursive: true, mode: 0o755 });
       const before = this.#read();
-      const wanted = await this.#withHeld(specs, before);
+      const wanted = (await this.#withHeld(specs, before)).map((spec) => withMounts(spec, mounts));
       for (const spec of wanted) this.#write(spec, before);
       for (const [kind] of before)
         if (!wanted.some((spec) => spec.kind === kind)) rmSync(this.#file(kind), { force: true });
@@ -96,6 +99,11 @@ export class CdiDirectory {
   #file(kind: string): string {
     return join(this.#options.directory, fileOf(kind));
   }
+}
+
+/** Those of now alone: files that an old list names may be gone from the node. */
+function withMounts({ containerEdits: _old, ...spec }: CdiSpec, mounts: readonly Mount[]): CdiSpec {
+  return mounts.length > 0 ? { ...spec, containerEdits: { mounts } } : spec;
 }
 
 /** A file without devices is refused by runtimes. */

@@ -69,6 +69,13 @@ test('without an API server nobody can say whose token may read the metrics', ()
   expect(() => read(document)).toThrow('http.metricsAccess must be Open with specFile');
 });
 
+test('the node’s rdma-core cannot be mounted by CDI without CDI', () => {
+  const rdmaCore = { root: '/host/root' };
+  expect(() => read({ rdmaCore })).toThrow('rdmaCore needs cdiDir');
+  expect(read({ rdmaCore, cdiDir: '/var/run/cdi' }).rdmaCore).toEqual({ root: '/host/root', oldestGlibc: '2.34' });
+  expect(() => read({ rdmaCore: { oldestGlibc: 'new' }, cdiDir: '/var/run/cdi' })).toThrow('rdmaCore.oldestGlibc');
+});
+
 test('a missing file is named', () => {
   expect(() => readConfig(join(directory, 'none.json'), pod)).toThrow(join(directory, 'none.json'));
 });

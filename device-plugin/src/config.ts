@@ -13,6 +13,13 @@ export interface Config extends CommonConfig {
   readonly hostRoots: { readonly sysfs: string; readonly proc: string; readonly dev: string };
   /** Where CDI files of the paths are written; absent: nowhere, and containers are given device nodes alone. */
   readonly cdiDir?: string;
+  /** Mounts the node's rdma-core into containers with paths, by CDI; absent: containers use their own. */
+  readonly rdmaCore?: {
+    /** Where the node's /usr is seen, below this. */
+    readonly root: string;
+    /** The oldest glibc of images that are given it. */
+    readonly oldestGlibc: string;
+  };
   readonly rescanSeconds: number;
   /** DataDirectNode.spec from a file, for a site without the operator. No API server is contacted then. */
   readonly specFile?: string;
@@ -57,6 +64,13 @@ const schema: Schema = {
     },
     ...COMMON_FIELDS,
     cdiDir: absolutePath,
+    rdmaCore: {
+      type: 'object',
+      properties: {
+        root: { ...absolutePath, default: '/' },
+        oldestGlibc: { type: 'string', pattern: '^[0-9]+\\.[0-9]+$', default: '2.34' },
+      },
+    },
     rescanSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 30 },
     specFile: absolutePath,
     virtualHost: {
@@ -80,6 +94,8 @@ export function readConfig(file: string | undefined, environment: NodeJS.Process
       `${file}: http.metricsAccess must be Open with specFile, for no API server is asked then`,
       { file },
     );
+  if (config.rdmaCore !== undefined && config.cdiDir === undefined)
+    throw new ProcessError('CONFIG_INVALID', `${file}: rdmaCore needs cdiDir, for it is mounted by CDI`, { file });
   return config.specFile === undefined ? { ...config, cluster: clusterOf(environment) } : config;
 }
 

@@ -11,6 +11,8 @@ import { PodResources } from './kubelet/pod-resources.ts';
 import { Metrics } from './metrics.ts';
 import type { NodeObject } from './node-object.ts';
 import { Reporter } from './reporter.ts';
+import { RuntimeFiles, type RuntimeFilesOptions } from './runtime-files.ts';
+import { troubleTeller } from './troubles.ts';
 import { AGENT_VERSION } from './version.ts';
 
 export interface Doors {
@@ -20,8 +22,9 @@ export interface Doors {
   readonly kubeletDir: string;
   /** The node's /dev, or where a virtual host keeps its nodes. */
   readonly deviceDir: string;
-  readonly cdiDir?: string | undefined;
-  readonly linkDir?: string | undefined;
+  readonly cdiDir?: RuntimeFilesOptions['cdiDir'];
+  readonly linkDir?: RuntimeFilesOptions['linkDir'];
+  readonly rdmaCore?: RuntimeFilesOptions['rdmaCore'];
   readonly rescanSeconds: number;
   /** Absent: remembered for as long as the process lives. */
   readonly allocations?: Allocations;
@@ -34,17 +37,8 @@ const DEBOUNCE_MS = 50;
 const PORT_POLL_MS = 5000;
 
 export function createAgent(doors: Doors): Agent {
-  const {
-    host,
-    node,
-    kubeletDir,
-    deviceDir,
-    cdiDir,
-    linkDir,
-    rescanSeconds,
-    log,
-    metrics = new Metrics(AGENT_VERSION),
-  } = doors;
+  const { host, node, kubeletDir, deviceDir, cdiDir, linkDir, rdmaCore, rescanSeconds, log } = doors;
+  const { metrics = new Metrics(AGENT_VERSION) } = doors;
   const { plugins, podResources } = kubeletPaths(kubeletDir);
   const { kernelRelease, clock } = host;
   const asked = new PodResources(podResources);
@@ -64,12 +58,17 @@ export function createAgent(doors: Doors): Agent {
     }),
     node,
     podResources: asked,
-    cdiDir,
-    linkDir,
+    files: new RuntimeFiles({
+      deviceDir,
+      cdiDir,
+      linkDir,
+      rdmaCore,
+      podResources: asked,
+      onTrouble: troubleTeller(log, metrics, () => performance.now()),
+    }),
     gpuNames,
     allocations,
     pluginDirectory: plugins,
-    deviceDir,
     rescanSeconds,
     log,
     metrics,

@@ -27,7 +27,6 @@ async function main(log: Log): Promise<void> {
   const stop = stopSignal(log);
   const metrics = new Metrics(AGENT_VERSION);
   const { kubeletDir, cdiDir, stateDir, rescanSeconds, http } = config;
-  const linkDir = join(stateDir, 'devices');
   const machine = await openMachine(config);
   const onTrouble = troubleTeller(log, metrics, () => performance.now());
   const node = nodeObject(config, onTrouble);
@@ -37,7 +36,8 @@ async function main(log: Log): Promise<void> {
     node,
     kubeletDir,
     cdiDir,
-    linkDir,
+    linkDir: join(stateDir, 'devices'),
+    rdmaCore: config.rdmaCore && { ...config.rdmaCore, driverFile: join(stateDir, 'mlx5.driver') },
     rescanSeconds,
     allocations,
     log,

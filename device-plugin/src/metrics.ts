@@ -72,7 +72,7 @@ export class Metrics {
   });
   readonly #troubles = new Counter({
     name: 'data_direct_troubles_total',
-    help: 'Failures that are lived with or tried again, by part: round, checkpoint, allocations, spec, api, cdi, devices, pod-resources',
+    help: 'Failures that are lived with or tried again, by part: round, checkpoint, allocations, spec, api, cdi, devices, rdma-core, pod-resources',
     labelNames: ['part', 'code'] as const,
     registers: this.#registers,
   });
@@ -126,7 +126,7 @@ export class Metrics {
   }
 
   trouble(
-    part: 'round' | 'allocations' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'devices' | 'pod-resources',
+    part: 'round' | 'allocations' | 'checkpoint' | 'spec' | 'api' | 'cdi' | 'devices' | 'rdma-core' | 'pod-resources',
     error: unknown,
   ): void {
     this.#troubles.inc({ part, code: codeOf(error) ?? 'none' });

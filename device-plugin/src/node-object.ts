@@ -65,7 +65,7 @@ export interface NodeObject {
 
 /** Told of what goes wrong outside of a round. What can be tried again will be. */
 export type OnTrouble = (
-  part: 'checkpoint' | 'allocations' | 'spec' | 'api' | 'cdi' | 'devices',
+  part: 'checkpoint' | 'allocations' | 'spec' | 'api' | 'cdi' | 'devices' | 'rdma-core',
   error: unknown,
 ) => void;
 

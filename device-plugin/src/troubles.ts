@@ -24,6 +24,7 @@ const TROUBLES: Readonly<Record<Parameters<OnTrouble>[0], string>> = {
   allocations: 'what containers were given is not known from before',
   spec: 'a spec was not followed; the one before goes on',
   cdi: 'CDI files are not as they should be; containers are given device nodes alone',
+  'rdma-core': 'containers keep the rdma-core of their images',
   devices: 'links to device nodes are not as they should be; containers are given the nodes by their own names',
   api: 'the API server did not take or give something; tried again',
 };

@@ -10,6 +10,9 @@ export { DataDirectError } from './binding/errors.ts';
 export type { DataDirectErrorCode } from './binding/errors.ts';
 export { Unbound } from './binding/vuid.ts';
 export type { BindingEvent } from './binding/vuid.ts';
+export { loaderDirectories, rdmaCoreIn } from './library/rdma-core.ts';
+export type { RdmaCore } from './library/rdma-core.ts';
+export { Root } from './library/root.ts';
 export { assessAcs, configAcs } from './path/acs.ts';
 export type { PortAcs } from './path/acs.ts';
 export { follow } from './path/follow.ts';
@@ -24,6 +27,7 @@ export type { Access, Registration, RegistrationErrorCode } from './verbs/regist
 
 export { applyChange, CHANGES, partsOf } from './virtual/changes.ts';
 export type { Change, ChangeKind, Part } from './virtual/changes.ts';
+export { layRdmaCore } from './virtual/rdma-core.ts';
 export { runVirtual } from './virtual/cli.ts';
 export { ManualClock } from './virtual/clock.ts';
 export { CONTROL_SOCKET, requestChange, requestParts, serveControl } from './virtual/control.ts';

@@ -196,6 +196,16 @@ describe('the agent', () => {
     });
   });
 
+  test('looks into the node’s /usr where its rdma-core is mounted into containers, and not without CDI', async () => {
+    const rendered = await render({ agent: { rdmaCore: { mount: true } } });
+    expect(hostMounts(agentPod(rendered))).toContain('/host/root/usr ← /usr ro');
+    expect(configOf(rendered, 'agent')).toMatchObject({ rdmaCore: { root: '/host/root', oldestGlibc: '2.34' } });
+    await expect(render({ agent: { cdiDir: '', rdmaCore: { mount: true } } })).rejects.toThrow(
+      'agent.rdmaCore.mount needs agent.cdiDir',
+    );
+    await expect(render({ agent: { rdmaCore: { oldestGlibc: 2.34 } } })).rejects.toThrow(/oldestGlibc.*string/s);
+  });
+
   test('finds pod-resources below another kubelet root, and the plugin sockets where the kubelet always has them', async () => {
     const mounts = hostMounts(agentPod(await render({ kubeletRootDir: '/var/lib/k0s/kubelet' })));
     expect(mounts.slice(0, 2)).toEqual([
@@ -223,6 +233,11 @@ describe('the agent', () => {
 
   test.each([
     ['on hardware', {}, { hostRoots: { sysfs: '/host/sys', proc: '/host/proc/1', dev: '/host/dev' } }],
+    [
+      'with the node’s rdma-core',
+      { agent: { rdmaCore: { mount: true, oldestGlibc: '2.35' } } },
+      { rdmaCore: { root: '/host/root', oldestGlibc: '2.35' } },
+    ],
     ['with a virtual tray', virtualTray, { virtualHost: { fixture: 'gb300-tray' } }],
   ])('takes the configuration that it is given %s', async (_, values, expected) => {
     const rendered = await render(values);

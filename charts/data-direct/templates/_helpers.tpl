@@ -68,6 +68,12 @@ priorityClassName: {{ . }}
 {{- with .Values.agent.cdiDir }}
 {{- $_ := set $config "cdiDir" . }}
 {{- end }}
+{{- if .Values.agent.rdmaCore.mount }}
+{{- if not .Values.agent.cdiDir }}
+{{- fail "agent.rdmaCore.mount needs agent.cdiDir: libraries are mounted by CDI" }}
+{{- end }}
+{{- $_ := set $config "rdmaCore" (dict "root" "/host/root" "oldestGlibc" .Values.agent.rdmaCore.oldestGlibc) }}
+{{- end }}
 {{- if .Values.virtualHost.fixture }}
 {{- $_ := set $config "virtualHost" (dict "fixture" .Values.virtualHost.fixture) }}
 {{- else }}

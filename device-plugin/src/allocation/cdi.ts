@@ -13,11 +13,19 @@ interface ContainerEdits {
   readonly deviceNodes: readonly { readonly path: string; readonly hostPath: string; readonly permissions: string }[];
 }
 
+export interface Mount {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  readonly options: readonly string[];
+}
+
 export interface CdiSpec {
   readonly cdiVersion: string;
   /** As the extended resource is called. */
   readonly kind: string;
   readonly devices: readonly { readonly name: string; readonly containerEdits: ContainerEdits }[];
+  /** For a container with any of the devices, once. */
+  readonly containerEdits?: { readonly mounts: readonly Mount[] };
 }
 
 export function cdiSpec({ resource, paths }: Pool, deviceDir: string): CdiSpec {

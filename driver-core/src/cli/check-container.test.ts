@@ -42,7 +42,7 @@ test('a library that is too old is told with its path, its newest version and wh
     status: 100,
     out: [
       `FAIL  container ${container.pid}  RuntimeLibraryTooOld: ${directory}/libmlx5.so.1 lacks MLX5_1.25, its newest version is MLX5_1.24`,
-      '      mend: build the image with rdma-core 54 or newer',
+      '      mend: build the image with rdma-core 54 or newer, or mount the node’s with agent.rdmaCore.mount of the chart',
     ].join('\n'),
     err: '',
   });

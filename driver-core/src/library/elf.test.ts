@@ -2,14 +2,26 @@
 import { array, assert, integer, nat, property, record, uint8Array } from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { definedVersions, ElfError } from './elf.ts';
-import { libraryDefining } from './elf.fixture.ts';
+import { definedVersions, dependencies, ElfError } from './elf.ts';
+import { libraryDefining } from '../virtual/shared-library.ts';
 
 const library = libraryDefining(['MLX5_1.0', 'MLX5_1.24', 'MLX5_1.25']);
+const needing = libraryDefining(['MLX5_1.0'], {
+  libraries: ['libc.so.6', 'libibverbs.so.1'],
+  versions: ['GLIBC_2.38', 'GLIBC_2.2.5'],
+});
 
 function outcome(bytes: Buffer): string[] | string {
+  return attempt(() => definedVersions(bytes, '/lib/x.so'));
+}
+
+function needs(bytes: Buffer): string[] | string {
+  return attempt(() => dependencies(bytes, '/lib/x.so').versions);
+}
+
+function attempt(read: () => readonly string[]): string[] | string {
   try {
-    return definedVersions(bytes, '/lib/x.so');
+    return [...read()];
   } catch (error) {
     if (!(error instanceof ElfError)) throw error;
     return `${error.code} ${error.message}`;
@@ -22,6 +34,19 @@ function isAnswer(seen: unknown): boolean {
 
 test('versions come in the file’s order, without the library’s own name', () => {
   expect(definedVersions(library, 'x')).toEqual(['MLX5_1.0', 'MLX5_1.24', 'MLX5_1.25']);
+});
+
+test('what a library needs: machine, libraries and versions', () => {
+  expect(dependencies(needing, 'x')).toEqual({
+    machine: 62,
+    libraries: ['libc.so.6', 'libibverbs.so.1'],
+    versions: ['GLIBC_2.38', 'GLIBC_2.2.5'],
+  });
+  expect(dependencies(libraryDefining([], { machine: 183 }), 'x')).toEqual({
+    machine: 183,
+    libraries: [],
+    versions: [],
+  });
 });
 
 test('a library without a dynamic section defines none', () => {
@@ -57,23 +82,27 @@ test('whatever the bytes are, the answer is versions or an ElfError', () => {
   assert(
     property(uint8Array({ maxLength: 400 }), (bytes) => {
       for (const some of [Buffer.from(bytes), Buffer.concat([library.subarray(0, 64), bytes])])
-        expect(outcome(some)).toSatisfy(isAnswer);
+        for (const read of [outcome, needs]) expect(read(some)).toSatisfy(isAnswer);
     }),
     { numRuns: 2000 },
   );
 });
 
-test('a library with any few bytes changed, and cut off anywhere, is read or refused', () => {
-  const change = record({ at: nat(library.length - 1), to: integer({ min: 0, max: 255 }) });
-  assert(
-    property(array(change, { maxLength: 12 }), nat(library.length), (changes, length) => {
-      const bytes = Buffer.from(library);
-      for (const { at, to } of changes) bytes[at] = to;
-      for (const some of [bytes, bytes.subarray(0, length)]) expect(outcome(some)).toSatisfy(isAnswer);
-    }),
-    { numRuns: 5000 },
-  );
-});
+test.each([library, needing])(
+  'library %# with any few bytes changed, and cut off anywhere, is read or refused',
+  (whole) => {
+    const change = record({ at: nat(whole.length - 1), to: integer({ min: 0, max: 255 }) });
+    assert(
+      property(array(change, { maxLength: 12 }), nat(whole.length), (changes, length) => {
+        const bytes = Buffer.from(whole);
+        for (const { at, to } of changes) bytes[at] = to;
+        for (const some of [bytes, bytes.subarray(0, length)])
+          for (const read of [outcome, needs]) expect(read(some)).toSatisfy(isAnswer);
+      }),
+      { numRuns: 2500 },
+    );
+  },
+);
 
 function changed(at: number, to: number): Buffer {
   const bytes = Buffer.from(library);

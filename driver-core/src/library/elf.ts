@@ -1,5 +1,5 @@
-// The symbol versions that a shared library defines, from its bytes: what `readelf -V` calls .gnu.version_d. Pure. Read as the dynamic
-// loader reads them, through the program headers, so that a library without section headers is told too.
+// What a shared library defines and what it needs, from its bytes: what `readelf -d -V` calls NEEDED, .gnu.version_d and .gnu.version_r.
+// Pure. Read as the dynamic loader reads them, through the program headers, so that a library without section headers is told too.
 
 export type ElfErrorCode = 'ELF_UNKNOWN' | 'ELF_TRUNCATED' | 'ELF_MALFORMED';
 
@@ -28,12 +28,19 @@ const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
 const DYNAMIC_ENTRY_SIZE = 16;
 const DT_NULL = 0;
+const DT_NEEDED = 1;
 const DT_STRTAB = 5;
 const DT_STRSZ = 10;
 const DT_VERDEF = 0x6ffffffc;
 const DT_VERDEFNUM = 0x6ffffffd;
+const DT_VERNEED = 0x6ffffffe;
+const DT_VERNEEDNUM = 0x6fffffff;
 const VERDEF_SIZE = 20;
 const VERDAUX_SIZE = 8;
+const VERNEED_SIZE = 16;
+const VERNAUX_SIZE = 16;
+/** glibc's own libraries need some dozens. */
+const MOST_VERSIONS = 4096;
 /** The definition of the file's own name. */
 const VER_FLG_BASE = 1;
 
@@ -52,6 +59,37 @@ export function definedVersions(bytes: Buffer, file: string): string[] {
     length: tags.get(DT_STRSZ) ?? 0,
   };
   return elf.definitions(offsetOf(definitions, 'the version definitions'), tags.get(DT_VERDEFNUM) ?? 0, names);
+}
+
+/** What has to be there for a library to be loaded. */
+export interface Dependencies {
+  /** e_machine: 62 is x86-64, 183 is AArch64. */
+  readonly machine: number;
+  /** Such as libc.so.6. */
+  readonly libraries: readonly string[];
+  /** Such as GLIBC_2.38, of whichever library. */
+  readonly versions: readonly string[];
+}
+
+/** `file` is for errors. Throws ElfError. */
+export function dependencies(bytes: Buffer, file: string): Dependencies {
+  const elf = new Reading(bytes, file);
+  const segments = elf.segments();
+  const machine = elf.machine();
+  const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
+  if (!dynamic) return { machine, libraries: [], versions: [] };
+  const tags = elf.dynamicTags(dynamic);
+  const names = {
+    start: elf.offsetOf(segments, tags.get(DT_STRTAB) ?? 0, 'the string table'),
+    length: tags.get(DT_STRSZ) ?? 0,
+  };
+  const needs = tags.get(DT_VERNEED);
+  const at = needs === undefined ? 0 : elf.offsetOf(segments, needs, 'the needed versions');
+  return {
+    machine,
+    libraries: elf.neededLibraries(dynamic, names),
+    versions: needs === undefined ? [] : elf.neededVersions(at, tags.get(DT_VERNEEDNUM) ?? 0, names),
+  };
 }
 
 interface Segment {
@@ -90,12 +128,25 @@ class Reading {
     return Array.from({ length: count }, (_, index) => segment(table.subarray(index * size)));
   }
 
+  machine(): number {
+    return this.#bytes.readUInt16LE(0x12);
+  }
+
   dynamicTags({ offset, size }: Segment): Map<number, number> {
     const table = this.#part(offset, size - (size % DYNAMIC_ENTRY_SIZE), 'the dynamic section');
     const tags = new Map<number, number>();
     for (let at = 0; at < table.length && number(table, at) !== DT_NULL; at += DYNAMIC_ENTRY_SIZE)
       tags.set(number(table, at), number(table, at + 8));
     return tags;
+  }
+
+  /** The one tag that comes several times. */
+  neededLibraries({ offset, size }: Segment, names: Strings): string[] {
+    const table = this.#part(offset, size - (size % DYNAMIC_ENTRY_SIZE), 'the dynamic section');
+    const libraries: string[] = [];
+    for (let at = 0; at < table.length && number(table, at) !== DT_NULL; at += DYNAMIC_ENTRY_SIZE)
+      if (number(table, at) === DT_NEEDED) libraries.push(this.#name(names, number(table, at + 8)));
+    return libraries;
   }
 
   /** Where in the file lies what is loaded to this address. */
@@ -116,6 +167,29 @@ class Reading {
       const auxiliary = this.#part(at + entry.readUInt32LE(12), VERDAUX_SIZE, 'the name of a version definition');
       if ((entry.readUInt16LE(2) & VER_FLG_BASE) === 0) versions.push(this.#name(names, auxiliary.readUInt32LE(0)));
       const next = entry.readUInt32LE(16);
+      if (next === 0) break;
+      at += next;
+    }
+    return versions;
+  }
+
+  /** A chain of libraries, each with a chain of versions. Both lead onwards only, but into each other they could lead for very long. */
+  neededVersions(first: number, count: number, names: Strings): string[] {
+    const versions: string[] = [];
+    let at = first;
+    for (let library = 0; library < count; library += 1) {
+      const entry = this.#part(at, VERNEED_SIZE, 'a needed library');
+      let version = at + entry.readUInt32LE(8);
+      for (let index = 0; index < entry.readUInt16LE(2); index += 1) {
+        const auxiliary = this.#part(version, VERNAUX_SIZE, 'a needed version');
+        versions.push(this.#name(names, auxiliary.readUInt32LE(8)));
+        if (versions.length > MOST_VERSIONS)
+          throw this.#error('ELF_MALFORMED', version, 'more needed versions than any library has');
+        const next = auxiliary.readUInt32LE(12);
+        if (next === 0) break;
+        version += next;
+      }
+      const next = entry.readUInt32LE(12);
       if (next === 0) break;
       at += next;
     }

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { refused } from '../host/host.ts';
-import { libraryDefining } from './elf.fixture.ts';
+import { libraryDefining } from '../virtual/shared-library.ts';
 import { Root } from './root.ts';
 import { runtimeLibraryIn, runtimeLibraryOf } from './runtime-library.ts';
 

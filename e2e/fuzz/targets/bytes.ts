@@ -5,7 +5,7 @@ import { acsControl, hasAts } from '../../../driver-core/src/pci/config-space.ts
 import { parseVpd, VpdError } from '../../../driver-core/src/pci/vpd.ts';
 import { parseUevent } from '../../../driver-core/src/host/uevents.ts';
 import { definedVersions, ElfError } from '../../../driver-core/src/library/elf.ts';
-import { libraryDefining } from '../../../driver-core/src/library/elf.fixture.ts';
+import { libraryDefining } from '../../../driver-core/src/virtual/shared-library.ts';
 import { encodeVpd } from '../../../driver-core/src/virtual/vpd.ts';
 import { bytes, damaged, must, type Target, target } from '../target.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { expect, inject, test } from 'vitest';
 
-import { definedVersions } from '../../../driver-core/src/library/elf.ts';
+import { definedVersions, dependencies } from '../../../driver-core/src/library/elf.ts';
 import { Root } from '../../../driver-core/src/library/root.ts';
 import { runtimeLibraryIn } from '../../../driver-core/src/library/runtime-library.ts';
 import { run } from '../../rig/run.ts';
@@ -24,16 +24,24 @@ test.each([
   }
 });
 
-test.each(['libmlx5-44', 'libmlx5-56'] as const)('%s: symbol versions are those that readelf prints', async (name) => {
-  const { path } = inject('oracles')[name];
-  const files = await libraries(path);
-  expect(files.length).toBeGreaterThan(5);
-  for (const file of files) {
-    const { stdout } = await run('readelf', ['--version-info', '--wide', file]);
-    expect([file, definedVersions(await readFile(file), file)]).toEqual([file, printed(stdout)]);
-  }
-  console.log(`${files.length} libraries`);
-});
+test.each(['libmlx5-44', 'libmlx5-56'] as const)(
+  '%s: what it defines and needs is what readelf prints',
+  async (name) => {
+    const { path } = inject('oracles')[name];
+    const files = await libraries(path);
+    expect(files.length).toBeGreaterThan(5);
+    for (const file of files) {
+      const { stdout } = await run('readelf', ['--version-info', '--wide', file]);
+      const bytes = await readFile(file);
+      expect([file, definedVersions(bytes, file)]).toEqual([file, printed(stdout)]);
+      const { libraries: needed, versions } = dependencies(bytes, file);
+      expect([file, versions]).toEqual([file, neededVersions(stdout)]);
+      const dynamic = await run('readelf', ['--dynamic', '--wide', file]);
+      expect([file, needed]).toEqual([file, neededLibraries(dynamic.stdout)]);
+    }
+    console.log(`${files.length} libraries`);
+  },
+);
 
 /** Every shared library of the package, links among them left out. */
 async function libraries(root: string): Promise<string[]> {
@@ -49,4 +57,14 @@ function printed(text: string): string[] {
   return [...text.matchAll(/Rev: \d+ +Flags: (\S+) +Index: \d+ +Cnt: \d+ +Name: (\S+)$/gm)]
     .filter(([, flags]) => flags !== 'BASE')
     .map(([, , name = '']) => name);
+}
+
+/** `  0x0010:   Name: GLIBC_2.38  Flags: none  Version: 39` */
+function neededVersions(text: string): string[] {
+  return [...text.matchAll(/^ +0x[0-9a-f]+: +Name: (\S+) +Flags: \S+ +Version: \d+$/gm)].map(([, name = '']) => name);
+}
+
+/** `0x0000000000000001 (NEEDED)  Shared library: [libc.so.6]` */
+function neededLibraries(text: string): string[] {
+  return [...text.matchAll(/\(NEEDED\).*\[(.+)\]$/gm)].map(([, name = '']) => name);
 }

@@ -1,0 +1,68 @@
+// What the container runtime finds on the node when it starts a container: CDI files, links to device nodes, the node's rdma-core.
+// All of it is made before the kubelet is told of the devices.
+import { cdiSpec } from './allocation/cdi.ts';
+import { CdiDirectory } from './cdi-directory.ts';
+import { DeviceLinks } from './device-links.ts';
+import { heldPaths, type PodResources } from './kubelet/pod-resources.ts';
+import type { OnTrouble } from './node-object.ts';
+import type { Assignment } from './pool.ts';
+import { RdmaCoreMounts, type RdmaCoreOptions } from './rdma-core-mounts.ts';
+
+export interface RuntimeFilesOptions {
+  /** The node's /dev, or a virtual host's. */
+  readonly deviceDir: string;
+  /** Undefined: containers are given device nodes alone. */
+  readonly cdiDir: string | undefined;
+  /** Undefined: containers are given device nodes by their own names. */
+  readonly linkDir: string | undefined;
+  /** Undefined: containers use the rdma-core of their images. */
+  readonly rdmaCore: Omit<RdmaCoreOptions, 'onTrouble'> | undefined;
+  readonly podResources: PodResources;
+  readonly onTrouble: OnTrouble;
+}
+
+export class RuntimeFiles {
+  readonly #deviceDir: string;
+  readonly #cdi: CdiDirectory | undefined;
+  readonly #links: DeviceLinks | undefined;
+  readonly #rdmaCore: RdmaCoreMounts | undefined;
+
+  constructor({ deviceDir, cdiDir, linkDir, rdmaCore, podResources, onTrouble }: RuntimeFilesOptions) {
+    this.#deviceDir = deviceDir;
+    if (cdiDir !== undefined)
+      this.#cdi = new CdiDirectory({
+        directory: cdiDir,
+        held: () => heldPaths(podResources),
+        onTrouble: (error) => onTrouble('cdi', error),
+      });
+    if (linkDir !== undefined)
+      this.#links = new DeviceLinks({
+        directory: linkDir,
+        deviceDir,
+        held: async () => {
+          const held = await heldPaths(podResources);
+          return held && new Set([...held.values()].flatMap((ids) => [...ids]));
+        },
+        onTrouble: (error) => onTrouble('devices', error),
+      });
+    if (rdmaCore !== undefined)
+      this.#rdmaCore = new RdmaCoreMounts({ ...rdmaCore, onTrouble: (error) => onTrouble('rdma-core', error) });
+  }
+
+  async publish(assignment: Assignment): Promise<void> {
+    const isEmpty = assignment.pools.length === 0;
+    const mounts = isEmpty ? [] : await this.#rdmaCore?.current();
+    await this.#cdi?.publish(
+      assignment.pools.map((pool) => cdiSpec(pool, this.#deviceDir)),
+      mounts,
+    );
+    if (isEmpty) this.#rdmaCore?.remove(); // no file speaks of it any more
+    await this.#links?.publish(assignment);
+  }
+
+  /** Whether the runtime finds this CDI device by its name. */
+  readonly hasCdiDevice = (name: string): boolean => this.#cdi?.has(name) ?? false;
+
+  /** What the runtime shall open for a node such as uverbs0. */
+  readonly hostPath = (node: string): string => this.#links?.hostPath(node) ?? `${this.#deviceDir}/infiniband/${node}`;
+}
