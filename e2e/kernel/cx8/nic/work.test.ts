@@ -326,6 +326,18 @@ describe('a queue pair', () => {
     expect(rig.due).toEqual([]);
   });
 
+  it('that waits and is destroyed leaves its memory alone, which may be another’s by then', () => {
+    from.post(OPCODE.SEND, [localSegment(ownKey, own.address, 8)]);
+    const named = Buffer.alloc(0x110);
+    named.writeUInt32BE(from.number, 8);
+    rig.run('2ERR_QP', named);
+    rig.run('DESTROY_QP', named);
+    expect(cq.poll()).toEqual(failed('FLUSHED'));
+    from.postReceive(ownKey, own.address, 8);
+    rig.pass(60_000);
+    expect(cq.poll()).toBeUndefined();
+  });
+
   it('fails both ends where the receive is too short', () => {
     to.postReceive(ownKey, own.address, 4);
     from.post(OPCODE.SEND, [localSegment(ownKey, own.address, 8)]);

@@ -82,12 +82,12 @@ export class Work {
   /** Works off what the driver has posted; on a queue pair in error that means to complete it as flushed. */
   run(qp: QueuePair): void {
     try {
-      while (this.#resources.qps.get(qp.number) === qp && this.#mayRun(qp)) {
+      while (this.#exists(qp) && this.#mayRun(qp)) {
         const posted = qp.sendsPosted();
         if (posted === 0) break;
         if (!this.#runOne(qp, posted)) return;
       }
-      while (qp.state === QP_STATE.ERR && qp.receivesPosted() > 0) {
+      while (this.#exists(qp) && qp.state === QP_STATE.ERR && qp.receivesPosted() > 0) {
         this.#completeReceive(qp, { opcode: CQE.RESPONDER_ERROR, syndrome: SYNDROME.FLUSHED });
       }
     } catch (error) {
@@ -96,6 +96,11 @@ export class Work {
       this.#resources.hardware.log(`QP ${qp.number} is in error: ${error.message}`);
       qp.fail();
     }
+  }
+
+  /** One that waited may be destroyed by now, or the NIC reset: its memory is no longer its own. */
+  #exists(qp: QueuePair): boolean {
+    return this.#resources.qps.get(qp.number) === qp;
   }
 
   #mayRun({ state }: QueuePair): boolean {
