@@ -110,6 +110,30 @@ describe('data-direct verify', () => {
     expect(steps(out)).toMatchObject(expected);
   });
 
+  it('tells what the VPD of the DMA function says, and that its checksum is wrong, which the kernel does not ask for', async () => {
+    const intact = await verified();
+    expect(intact.out).toMatch(
+      /OK {2}VPD of 0009:03:00.0 +VU VT2547VIRT001MLNXDATADIRECT0, V3 \w+, PN .*, SN .*, checksum good$/m,
+    );
+    const spoiled = await verified({
+      as: (host) => {
+        // What is named is in no keyword, so that nothing but the sum changes.
+        host.alter(({ hardware }) => hardware.get(DMA)?.vpd?.write('W', 3));
+        return host;
+      },
+    });
+    expect(spoiled.status).toBe(0);
+    expect(spoiled.out).toMatch(/OK {2}VPD of 0009:03:00.0 +VU VT2547VIRT001MLNXDATADIRECT0, .*, checksum bad$/m);
+  });
+
+  it('names file, offset and rule where that VPD is cut off', async () => {
+    const { status, out } = await verified({ changes: [['vpd-truncate', DMA, '40']] });
+    expect(status).toBe(100);
+    expect(out).toMatch(
+      /FAIL {2}VPD of 0009:03:00.0 +\/sys\/bus\/pci\/devices\/0009:03:00.0\/vpd: VPD ends inside resource 0x90 at offset 0x\w+: \d+ bytes announced, \d+ present$/m,
+    );
+  });
+
   it('takes a firmware that does not answer users for no failure', async () => {
     const { status, out } = await verified({ changes: [['firmware-refuse', NIC, 'query_vuid', '0x02']], json: true });
     expect(status).toBe(0);

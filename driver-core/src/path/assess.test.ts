@@ -47,7 +47,7 @@ function able(changes: Partial<typeof CAPABLE>): FirmwareSeen {
 
 const truncated = new VpdError(
   'VPD_TRUNCATED',
-  26,
+  { file: '/sys/bus/pci/devices/0009:03:00.0/vpd', offset: 26 },
   'VPD ends inside keyword VU at offset 0x1a: 12 bytes announced, 7 present',
 );
 const GPU_SLOT = tray.GPU_PATH.slice(0, -2);
@@ -256,7 +256,7 @@ const TABLE: readonly Row[] = [
     what: 'the VPD of the DMA function is cut off, so that its driver cannot bind',
     seen: tray.withDma({ driver: undefined, vpd: truncated }, { kernel: pairedWithNone }),
     reason: 'VpdUnreadable',
-    names: '0009:03:00.0 (VPD ends inside keyword VU',
+    names: '0009:03:00.0 (/sys/bus/pci/devices/0009:03:00.0/vpd: VPD ends inside keyword VU',
   },
   {
     what: 'the VPD of the DMA function is cut off before its serial',
@@ -265,7 +265,7 @@ const TABLE: readonly Row[] = [
       { kernel: pairedWithNone },
     ),
     reason: 'VpdUnreadable',
-    names: '0009:03:00.0 (VPD ends inside keyword VU',
+    names: '0009:03:00.0 (/sys/bus/pci/devices/0009:03:00.0/vpd: VPD ends inside keyword VU',
   },
   {
     what: 'the VPD of the DMA function is cut off behind its serial',

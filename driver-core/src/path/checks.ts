@@ -179,7 +179,7 @@ const WITHHELD: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOENT']);
 /** Why it does not give the serial, where that is the device's fault. */
 function unusable(vpd: VpdSeen): string | undefined {
   if (vpd === undefined) return undefined;
-  if (refused(vpd)) return WITHHELD.has(vpd.code) ? undefined : numbered(vpd);
+  if (refused(vpd)) return WITHHELD.has(vpd.code) ? undefined : `${numbered(vpd)} at ${vpd.what}`;
   if (vpd instanceof VpdError) return vpd.message;
   return serialOf(vpd) === undefined ? vpd.broken?.message : undefined;
 }

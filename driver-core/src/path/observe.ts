@@ -164,7 +164,7 @@ export class Observer {
   }
 
   async #readVpd(path: string, address: string): Promise<VpdSeen> {
-    const seen = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address));
+    const seen = parse(await this.#host.sysfs.readSlow(`${path}/vpd`, address), `/sys/bus/pci/devices/${address}/vpd`);
     if (!isReadable(seen) || seen.broken) this.#vpds.delete(address);
     return seen;
   }
@@ -188,10 +188,10 @@ export class Observer {
   }
 }
 
-function parse(bytes: Answer<Buffer>): Vpd | VpdError | Errno {
+function parse(bytes: Answer<Buffer>, file: string): Vpd | VpdError | Errno {
   if (refused(bytes)) return bytes;
   try {
-    return parseVpd(bytes);
+    return parseVpd(bytes, file);
   } catch (error) {
     if (error instanceof VpdError) return error;
     throw error;

@@ -7,6 +7,7 @@ import { refused } from '../host/host.ts';
 import { addressOf } from '../pci/address.ts';
 import type { ProtectionDomain } from '../verbs/context.ts';
 import { Context } from '../verbs/context.ts';
+import { VpdError } from '../pci/vpd.ts';
 import { meaning, Refusal, unheard } from '../verbs/errors.ts';
 import { queryCapabilities, queryDataDirectVuid } from '../verbs/firmware.ts';
 import type { Firmware } from '../verbs/firmware.ts';
@@ -32,6 +33,8 @@ const PAGES = 4;
 export async function verifyNic(host: Host, nic: NicSeen, dmas: readonly DmaSeen[]): Promise<VerifiedStep[]> {
   const steps = new Steps();
   const dma = await verifyByKernel(host, nic, steps);
+  const paired = dmas.find(({ fn }) => fn.address === dma);
+  if (paired) verifyVpd(paired, steps);
   for (const { through, open } of waysTo(host, nic)) {
     const firmware = await open();
     if (firmware instanceof Refusal)
@@ -116,6 +119,18 @@ async function verifyRegistration(pd: ProtectionDomain, host: Host, steps: Steps
 
 function keysOf({ lkey, rkey }: MemoryRegion): string {
   return `lkey 0x${lkey.toString(16)}, rkey 0x${rkey.toString(16)}`;
+}
+
+/** What the driver read at its probe, as it stands now. The checksum is told and not judged: the kernel never asks for it. */
+function verifyVpd({ fn, vpd }: DmaSeen, steps: Steps): void {
+  const step = `VPD of ${fn.address}`;
+  if (!isReadable(vpd)) {
+    const errno = refused(vpd) ? vpd : undefined;
+    return steps.add(errno ? 'SKIP' : 'FAIL', step, vpd instanceof VpdError ? vpd.message : 'it cannot be read', errno);
+  }
+  const keywords = ['VU', 'V3', 'PN', 'SN'].map((name) => `${name} ${vpd.keywords.get(name) ?? 'missing'}`);
+  const says = [...keywords, `checksum ${vpd.checksum ?? 'missing'}`, ...(vpd.broken ? [vpd.broken.message] : [])];
+  steps.add(vuidOf(vpd) === undefined ? 'FAIL' : 'OK', step, says.join(', '));
 }
 
 interface Way {

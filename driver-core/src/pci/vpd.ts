@@ -5,12 +5,14 @@ export type VpdErrorCode = 'VPD_BLANK' | 'VPD_TRUNCATED';
 /** The image breaks the format's rules at `offset`. */
 export class VpdError extends Error {
   readonly code: VpdErrorCode;
+  readonly file: string;
   readonly offset: number;
-  constructor(code: VpdErrorCode, offset: number, message: string) {
-    super(message);
+  constructor(code: VpdErrorCode, place: { readonly file: string; readonly offset: number }, says: string) {
+    super(`${place.file}: ${says}`);
     this.name = 'VpdError';
     this.code = code;
-    this.offset = offset;
+    this.file = place.file;
+    this.offset = place.offset;
   }
 }
 
@@ -32,15 +34,22 @@ const READ_ONLY = 0x90;
 const SMALL_END = 0xf;
 const CHECKSUM_KEYWORD = 'RV';
 
+/** Bytes of a file, from offset `base` on. */
+interface Part {
+  readonly file: string;
+  readonly base: number;
+  readonly bytes: Buffer;
+}
+
 interface Resource {
   readonly tag: number;
   readonly start: number;
   readonly data: Buffer;
 }
 
-/** Throws only where nothing can be read. */
-export function parseVpd(bytes: Buffer): Vpd {
-  const vpd = new Reading(bytes);
+/** Throws only where nothing can be read. `file` is for the words of errors. */
+export function parseVpd(bytes: Buffer, file = 'vpd'): Vpd {
+  const vpd = new Reading({ file, base: 0, bytes });
   try {
     vpd.read();
   } catch (error) {
@@ -56,73 +65,74 @@ class Reading {
   checksum: Vpd['checksum'];
   broken: VpdError | undefined;
   readonly keywords = new Map<string, string>();
-  readonly #bytes: Buffer;
+  readonly #image: Part;
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+  constructor(image: Part) {
+    this.#image = image;
   }
 
   read(): void {
-    for (const { tag, start, data } of resources(this.#bytes)) {
+    for (const { tag, start, data } of resources(this.#image)) {
       if (tag === IDENTIFIER_STRING) this.name ??= text(data).trim();
-      if (tag === READ_ONLY) this.#readKeywords(data, start);
+      if (tag === READ_ONLY) this.#readKeywords({ ...this.#image, base: start, bytes: data });
     }
   }
 
-  #readKeywords(section: Buffer, start: number): void {
-    for (const { keyword, at, value } of keywordsOf(section, start)) {
-      if (keyword === CHECKSUM_KEYWORD) this.checksum ??= sumsToZero(this.#bytes.subarray(0, at + 1)) ? 'good' : 'bad';
+  #readKeywords(section: Part): void {
+    for (const { keyword, at, value } of keywordsOf(section)) {
+      if (keyword === CHECKSUM_KEYWORD)
+        this.checksum ??= sumsToZero(this.#image.bytes.subarray(0, at + 1)) ? 'good' : 'bad';
       else if (!this.keywords.has(keyword)) this.keywords.set(keyword, text(value));
     }
   }
 }
 
 /** A blank first byte is what a device answers that is in reset or off the bus (drivers/pci/vpd.c, pci_vpd_size). */
-function* resources(bytes: Buffer): Generator<Resource> {
-  const first = bytes[0];
+function* resources(image: Part): Generator<Resource> {
+  const first = image.bytes[0];
   if (first === undefined || first === 0x00 || first === 0xff)
     throw new VpdError(
       'VPD_BLANK',
-      0,
+      { file: image.file, offset: 0 },
       first === undefined ? 'VPD is empty' : `VPD begins with ${hex(first)}: the function is in reset or off the bus`,
     );
   let offset = 0;
   for (;;) {
-    const { tag, header, length } = resourceHeader(bytes, offset);
+    const { tag, header, length } = resourceHeader(image, offset);
     if (tag === SMALL_END) return;
     const start = offset + header;
-    yield { tag, start, data: take(bytes, start, length, `resource ${hex(tag)}`) };
+    yield { tag, start, data: take(image, start, length, `resource ${hex(tag)}`) };
     offset = start + length;
   }
 }
 
-function resourceHeader(bytes: Buffer, offset: number): { tag: number; header: number; length: number } {
-  const byte = take(bytes, offset, 1, 'the list of resources').readUInt8();
+function resourceHeader(image: Part, offset: number): { tag: number; header: number; length: number } {
+  const byte = take(image, offset, 1, 'the list of resources').readUInt8();
   if (byte & LARGE) {
-    const length = take(bytes, offset + 1, 2, `the header of resource ${hex(byte)}`).readUInt16LE();
+    const length = take(image, offset + 1, 2, `the header of resource ${hex(byte)}`).readUInt16LE();
     return { tag: byte, header: 3, length };
   }
   return { tag: (byte >> 3) & 0xf, header: 1, length: byte & 0x7 };
 }
 
-function* keywordsOf(section: Buffer, start: number) {
+function* keywordsOf(section: Part) {
   let offset = 0;
-  while (offset < section.length) {
-    const header = take(section, offset, 3, 'a keyword’s header', start);
+  while (offset < section.bytes.length) {
+    const header = take(section, offset, 3, 'a keyword’s header');
     const keyword = text(header.subarray(0, 2));
     const length = header.readUInt8(2);
-    yield { keyword, at: start + offset + 3, value: take(section, offset + 3, length, `keyword ${keyword}`, start) };
+    yield { keyword, at: section.base + offset + 3, value: take(section, offset + 3, length, `keyword ${keyword}`) };
     offset += 3 + length;
   }
 }
 
-function take(bytes: Buffer, offset: number, length: number, what: string, base = 0): Buffer {
+function take({ file, base, bytes }: Part, offset: number, length: number, what: string): Buffer {
   const got = Math.max(bytes.length - offset, 0);
   if (got >= length) return bytes.subarray(offset, offset + length);
   const at = base + offset;
   throw new VpdError(
     'VPD_TRUNCATED',
-    at,
+    { file, offset: at },
     `VPD ends inside ${what} at offset ${hex(at)}: ${length} bytes announced, ${got} present`,
   );
 }
@@ -134,7 +144,9 @@ function text(bytes: Buffer): string {
 }
 
 function sumsToZero(bytes: Buffer): boolean {
-  return bytes.reduce((sum, byte) => (sum + byte) & 0xff, 0) === 0;
+  let sum = 0;
+  for (const byte of bytes) sum += byte;
+  return (sum & 0xff) === 0;
 }
 
 function hex(value: number): string {
