@@ -24,9 +24,9 @@ export function allocate(
   { node, hostPath, hasCdiDevice }: AllocationContext,
 ): ContainerAllocation {
   const { resource } = pool;
-  const asked = new Set(ids.map((id, index) => deviceFor(pool, id, ids.indexOf(id) < index)));
+  const asked = ids.map((id, index) => deviceFor(pool, id, ids.indexOf(id) < index).path);
   // In the pool's order: the kubelet asks in none, and two containers with the same paths are to get the same variables.
-  const paths = [...new Set(pool.devices.filter((device) => asked.has(device)).map((device) => device.path))];
+  const paths = pool.paths.filter((path) => asked.includes(path));
   return {
     // The GPUs are not known here: the kubelet does not say which pod it allocates for.
     envs: environment({ resource, paths, gpus: undefined }, node),

@@ -4,7 +4,7 @@ import type grpc from '@grpc/grpc-js';
 
 import deviceplugin from './generated/deviceplugin_pb.cjs';
 import podresources from './generated/podresources_pb.cjs';
-import { field, toBytes, utf8 } from './wire.ts';
+import { BackwardWriter } from './wire.ts';
 
 /** The only version a kubelet knows (k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/constants.go). */
 export const VERSION = 'v1beta1';
@@ -167,7 +167,10 @@ const allocateRequest: Codec<IdLists> = {
 };
 
 const allocateResponse: Codec<readonly ContainerAllocation[]> = {
-  encode: (containers) => toBytes(containers.map((each) => field(1, containerAllocation(each))).join('')),
+  encode: (containers) => {
+    for (const each of containers.toReversed()) writer.message(1, () => writeAllocation(each));
+    return writer.take();
+  },
   decode: (bytes) =>
     deviceplugin.AllocateResponse.deserializeBinary(bytes)
       .toObject()
@@ -178,15 +181,22 @@ const allocateResponse: Codec<readonly ContainerAllocation[]> = {
       })),
 };
 
+const writer = new BackwardWriter();
+
 /** Field numbers of ContainerAllocateResponse, DeviceSpec and CDIDevice (../../proto/deviceplugin.proto); entries of a map are messages. */
-function containerAllocation({ envs, devices, cdiDevices }: ContainerAllocation): string {
-  return [
-    ...Object.entries(envs).map(([name, value]) => field(1, field(1, utf8(name)) + field(2, utf8(value)))),
-    ...devices.map(({ containerPath, hostPath, permissions }) =>
-      field(3, field(1, utf8(containerPath)) + field(2, utf8(hostPath)) + field(3, permissions)),
-    ),
-    ...cdiDevices.map((name) => field(5, field(1, utf8(name)))),
-  ].join('');
+function writeAllocation({ envs, devices, cdiDevices }: ContainerAllocation): void {
+  for (const name of cdiDevices.toReversed()) writer.message(5, () => writer.text(1, name));
+  for (const { containerPath, hostPath, permissions } of devices.toReversed())
+    writer.message(3, () => {
+      writer.text(3, permissions);
+      writer.text(2, hostPath);
+      writer.text(1, containerPath);
+    });
+  for (const name of Object.keys(envs).toReversed())
+    writer.message(1, () => {
+      writer.text(2, envs[name] ?? '');
+      writer.text(1, name);
+    });
 }
 
 const preStartRequest: Codec<readonly string[]> = {
@@ -236,11 +246,16 @@ function method<Request, Answer>(
     path,
     requestStream: false,
     responseStream,
-    requestSerialize: (value) => Buffer.from(request.encode(value)),
+    requestSerialize: (value) => asBuffer(request.encode(value)),
     requestDeserialize: (bytes) => request.decode(bytes),
-    responseSerialize: (value) => Buffer.from(answer.encode(value)),
+    responseSerialize: (value) => asBuffer(answer.encode(value)),
     responseDeserialize: (bytes) => answer.decode(bytes),
   };
+}
+
+/** The same bytes, not a copy. */
+function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** Served by the kubelet. */
