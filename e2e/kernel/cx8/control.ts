@@ -14,17 +14,20 @@ const commandFault = z.union([
   z.literal('no answer'),
   z.strictObject({ status: z.int().min(1).max(0xff), syndrome: z.int().min(0).max(0xffff_ffff).default(0) }),
 ]);
-const faults = z
+const faultShape = z
   .strictObject({
     commands: z.record(z.string().refine(isCommandName, 'the name of a firmware command'), commandFault),
+    commandTimeoutMs: z.int().min(1).max(0xf_ffff),
     vuids: z.array(vuid),
     capabilities,
     port: z.literal('down'),
     dead: z.boolean(),
     domainsExchanged: z.boolean(),
   })
-  .partial()
-  .transform((given) => given as Faults);
+  .partial();
+const faults = faultShape.transform((given) => given as Faults);
+/** Their names. */
+export const FAULTS: readonly string[] = Object.keys(faultShape.shape);
 
 const named = z.string().max(32);
 const request = z.discriminatedUnion('do', [

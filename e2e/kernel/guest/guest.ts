@@ -10,6 +10,7 @@ import * as context from '../../../driver-core/src/verbs/context.ts';
 import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
 import { code, must } from './answers.ts';
+import { askNic, ordinaryRegistration } from './ask-nic.ts';
 import { drivers } from './drivers.ts';
 import { eventually } from './eventually.ts';
 import { Loopback } from './loopback.ts';
@@ -28,6 +29,8 @@ export const guest = {
   Observer,
   parseVpd,
   drivers,
+  askNic,
+  ordinaryRegistration,
   eventually,
   verbs: { abi, ...context, ...memoryRegion, ...request },
   code,

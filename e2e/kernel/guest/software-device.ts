@@ -8,16 +8,9 @@ import { openLinuxHost } from '../../../driver-core/src/host/linux.ts';
 import * as abi from '../../../driver-core/src/verbs/abi.ts';
 import { Context, type ProtectionDomain } from '../../../driver-core/src/verbs/context.ts';
 import { probe, registerDmabuf } from '../../../driver-core/src/verbs/memory-region.ts';
-import {
-  type Attribute,
-  call,
-  handle,
-  input32,
-  input64,
-  newHandle,
-  output,
-} from '../../../driver-core/src/verbs/request.ts';
+import { call, handle, output } from '../../../driver-core/src/verbs/request.ts';
 import { code, must } from './answers.ts';
+import { ordinaryRegistration } from './ask-nic.ts';
 import { addRxeLink } from './rdma-link.ts';
 import { shell } from './shell.ts';
 
@@ -82,8 +75,12 @@ async function askOfMemory(host: Host, pd: ProtectionDomain): Promise<Record<str
   const udmabuf = must(await host.dmabuf(bytes));
   const register = memoryMethod(abi.UVERBS_METHOD_REG_DMABUF_MR);
   const answers = {
-    'plain registration of a udmabuf': code(await call(device, register, plainRegistration(pd, udmabuf.fd))),
-    'plain registration of no file': code(await call(device, register, plainRegistration(pd, -1))),
+    'plain registration of a udmabuf': code(
+      await call(device, register, ordinaryRegistration(pd, { fd: udmabuf.fd, length: bytes })),
+    ),
+    'plain registration of no file': code(
+      await call(device, register, ordinaryRegistration(pd, { fd: -1, length: bytes })),
+    ),
     'data direct registration of a udmabuf': code(await registerDmabuf(pd, { fd: udmabuf.fd, length: bytes })),
     probe: code(await probe(pd)),
     'memory region that is a protection domain': code(
@@ -96,20 +93,6 @@ async function askOfMemory(host: Host, pd: ProtectionDomain): Promise<Record<str
   };
   await udmabuf.close();
   return answers;
-}
-
-function plainRegistration(pd: ProtectionDomain, fd: number): Attribute[] {
-  return [
-    newHandle(abi.UVERBS_ATTR_REG_DMABUF_MR_HANDLE),
-    handle(abi.UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE, pd.handle),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_OFFSET, 0n),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_LENGTH, BigInt(bytes)),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_IOVA, 0n),
-    input32(abi.UVERBS_ATTR_REG_DMABUF_MR_FD, fd),
-    input32(abi.UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, abi.IB_UVERBS_ACCESS_LOCAL_WRITE),
-    output(abi.UVERBS_ATTR_REG_DMABUF_MR_RESP_LKEY, Buffer.alloc(4)),
-    output(abi.UVERBS_ATTR_REG_DMABUF_MR_RESP_RKEY, Buffer.alloc(4)),
-  ];
 }
 
 /** driver-core speaks to mlx5_ib alone. The same requests, with the name of another driver in their header. */

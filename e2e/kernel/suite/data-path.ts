@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { Faults } from '../cx8/nic/faults.ts';
-import { ADDRESS, type TrayMachine } from './tray-machine.ts';
+import { ADDRESS, type TrayMachine } from '../tray-machine.ts';
 
 const length = 65_536;
 const arrived = { status: 'success', data: 'arrived' };
@@ -28,6 +28,19 @@ export function dataPath(tray: () => TrayMachine): void {
       written: (after[domain]?.written ?? 0) - (before[domain]?.written ?? 0),
     });
     return { ...outcomes, moved };
+  };
+
+  /** By a data direct and an ordinary region, while the NIC has these faults. */
+  const writeWith = async (faults: Faults) => {
+    await tray().setFaults('nic0', faults);
+    return tray().run(
+      ({ Loopback }, nic, size) =>
+        Loopback.on(nic, size, async (loopback) => ({
+          dataDirect: await loopback.write(await loopback.registerDataDirect()),
+          ordinary: await loopback.write(loopback.registerOrdinary()),
+        })),
+      [ADDRESS.nic0, length] as const,
+    );
   };
 
   describe('data path', () => {
@@ -77,24 +90,13 @@ export function dataPath(tray: () => TrayMachine): void {
     // would end well in somebody else's memory. The NIC's domain is therefore made one without translation for this case: its addresses
     // are those of the machine's memory, which ends below 1 GiB, and no address is in both.
     test('with the domains exchanged in the model no WRITE arrives', async () => {
-      const write = async (faults: Faults) => {
-        await tray().setFaults('nic0', faults);
-        return tray().run(
-          ({ Loopback }, nic, size) =>
-            Loopback.on(nic, size, async (loopback) => ({
-              dataDirect: await loopback.write(await loopback.registerDataDirect()),
-              ordinary: await loopback.write(loopback.registerOrdinary()),
-            })),
-          [ADDRESS.nic0, length] as const,
-        );
-      };
       await setDomain('nic0', 'identity');
       try {
         const asItShouldBe = { dataDirect: arrived, ordinary: arrived };
-        expect(await write({})).toEqual(asItShouldBe);
+        expect(await writeWith({})).toEqual(asItShouldBe);
         const refused = { status: 'remote operation error', data: 'untouched' };
-        expect(await write({ domainsExchanged: true })).toEqual({ dataDirect: refused, ordinary: refused });
-        expect(await write({})).toEqual(asItShouldBe);
+        expect(await writeWith({ domainsExchanged: true })).toEqual({ dataDirect: refused, ordinary: refused });
+        expect(await writeWith({})).toEqual(asItShouldBe);
         const log = await tray().tray.log();
         expect(log).toMatch(/0xf[0-9a-f]{7} is not mapped in the DMA domain of nic0/);
         expect(log).toMatch(/0x[0-9a-f]{1,8} is not mapped in the DMA domain of dma0/);

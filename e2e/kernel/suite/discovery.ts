@@ -1,7 +1,7 @@
 // Which DMA function the kernel pairs with a NIC, as its ioctl says it.
 
 import { describe, expect, test } from 'vitest';
-import { ADDRESS, type TrayMachine } from './tray-machine.ts';
+import { ADDRESS, type TrayMachine } from '../tray-machine.ts';
 
 export function discovery(tray: () => TrayMachine): void {
   describe('discovery', () => {

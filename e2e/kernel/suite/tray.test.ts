@@ -4,10 +4,12 @@ import { describe } from 'vitest';
 import { kernelSeries } from '../versions.ts';
 import { dataPath } from './data-path.ts';
 import { discovery } from './discovery.ts';
-import { withTray } from './tray-machine.ts';
+import { nicAnswers } from './nic-answers.ts';
+import { withTray } from './with-tray.ts';
 
 describe.each(kernelSeries)('%s', (kernel) => {
   const tray = withTray(kernel);
   discovery(tray);
+  nicAnswers(tray, kernel);
   dataPath(tray);
 });

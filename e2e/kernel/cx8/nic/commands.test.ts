@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { COMMANDS } from './commands.ts';
 import { Rig } from './driver.fixture.ts';
 import {
+  dtorReg,
   generalCapabilities,
   generalCapabilities2,
   hcaVportContext,
@@ -70,6 +71,17 @@ describe('a command', () => {
     expect(rig.command(header(opcodeOf('ALLOC_PD')))).toMatchObject({ state: 'answered', status: 0 });
   });
 
+  it('that was not answered is answered when the fault is taken back', () => {
+    const rig = new Rig();
+    rig.break({ commands: { ALLOC_PD: 'no answer' } });
+    rig.command(header(opcodeOf('ALLOC_PD')));
+    const isOwnedByDevice = (): boolean => (rig.ram.readUInt8(63) & 1) === 1;
+    rig.break({ commands: { ALLOC_PD: 'no answer' }, port: 'down' });
+    expect(isOwnedByDevice()).toBe(true);
+    rig.break({});
+    expect(isOwnedByDevice()).toBe(false);
+  });
+
   it('that a fault makes fail carries the status and syndrome that were asked for', () => {
     const rig = new Rig();
     rig.break({ commands: { ALLOC_PD: { status: 5, syndrome: 0xabc } } });
@@ -81,6 +93,16 @@ describe('a command', () => {
     rig.break({ dead: true });
     expect(rig.command(header(opcodeOf('ALLOC_PD')))).toMatchObject({ state: 'unanswered' });
     expect(rig.bar.read(0x230, 4).readUInt32BE()).toBe(0xffff_ffff);
+  });
+
+  it('may be waited for as long as a fault says, and the timeouts that a driver asks for then are there', () => {
+    const rig = new Rig();
+    const waits = (): number[] => [0xff8, 0xffc].map((offset) => rig.bar.read(offset, 4).readUInt32BE());
+    expect(waits()).toEqual([0, 0]);
+    rig.break({ commandTimeoutMs: 1500 });
+    expect(waits()).toEqual([1500, 2000]);
+    const dtor = rig.run('ACCESS_REG', Buffer.from('08050000000000010000c00e00000000', 'hex'), 0x10 + dtorReg.size);
+    expect(dtorReg.get(dtor, 'tear_down_to', 0x10)).toBe((1 << 29) | 3);
   });
 });
 

@@ -2,6 +2,7 @@
 // include/linux/mlx5/device.h).
 import { bits, dword, layout } from '../layout.ts';
 import { LOG_ENTRIES, LOG_STRIDE } from './command-queue.ts';
+import type { Faults } from './faults.ts';
 
 const SIZE = 0x1014;
 export const segment = layout('mlx5_init_seg', SIZE, {
@@ -14,6 +15,8 @@ export const segment = layout('mlx5_init_seg', SIZE, {
   log_cmdq_size: bits(0x014, 7, 4),
   log_cmdq_stride: bits(0x014, 3, 0),
   health_fw_ver: dword(0x230),
+  cmd_exec_to: dword(0xff8),
+  cmd_q_init_to: dword(0xffc),
   internal_timer_h: dword(0x1000),
   internal_timer_l: dword(0x1004),
   health_counter: bits(0x1010, 23, 0),
@@ -25,6 +28,8 @@ const DOORBELL = 0x018;
 const COMMAND_INTERFACE = 5;
 /** As a ConnectX-8 of 2025 shows it: 40.44.208. */
 const FIRMWARE = { fw_rev_major: 40, fw_rev_minor: 44, fw_rev_subminor: 208 };
+/** How long the driver shall wait for the firmware to come up: its own default. Zero would mean that there are no timeouts here. */
+const INITIALIZATION_MS = 2000;
 /** The driver looks every two seconds and calls three equal values dead. */
 const HEALTH_TICK_MS = 10;
 
@@ -32,12 +37,16 @@ export class InitSegment {
   readonly size = SIZE;
   readonly #bytes = Buffer.alloc(SIZE);
   readonly #now: () => number;
-  readonly #isDead: () => boolean;
+  readonly #faults: () => Pick<Faults, 'dead' | 'commandTimeoutMs'>;
   readonly #ring: (queue: bigint, mask: number) => void;
 
-  constructor(now: () => number, isDead: () => boolean, ring: (queue: bigint, mask: number) => void) {
+  constructor(
+    now: () => number,
+    faults: () => Pick<Faults, 'dead' | 'commandTimeoutMs'>,
+    ring: (queue: bigint, mask: number) => void,
+  ) {
     this.#now = now;
-    this.#isDead = isDead;
+    this.#faults = faults;
     this.#ring = ring;
     this.reset();
   }
@@ -53,12 +62,15 @@ export class InitSegment {
   }
 
   read(offset: number, length: number): Buffer {
+    const { dead, commandTimeoutMs } = this.#faults();
     const microseconds = BigInt(Math.floor(this.#now() * 1000));
     segment.write(this.#bytes, {
       internal_timer_h: Number((microseconds >> 32n) & 0xffff_ffffn),
       internal_timer_l: Number(microseconds & 0xffff_ffffn),
       health_counter: Math.floor(this.#now() / HEALTH_TICK_MS) & 0xff_ffff,
-      health_fw_ver: this.#isDead() ? 0xffff_ffff : 0,
+      health_fw_ver: dead === true ? 0xffff_ffff : 0,
+      cmd_q_init_to: commandTimeoutMs === undefined ? 0 : INITIALIZATION_MS,
+      cmd_exec_to: commandTimeoutMs ?? 0,
     });
     return Buffer.from(this.#bytes.subarray(offset, offset + length));
   }

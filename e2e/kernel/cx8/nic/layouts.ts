@@ -144,6 +144,19 @@ export const pmtuReg = layout('pmtu_reg', 0x10, {
   admin_mtu: bits(0x08, 31, 16),
   oper_mtu: bits(0x0c, 31, 16),
 });
+/** Each with its unit in bits 31:29 (0 milliseconds, 1 seconds) and its value in bits 19:0. */
+export const dtorReg = layout('dtor_reg', 0x3c, {
+  pcie_toggle_to: dword(0x04),
+  health_poll_to: dword(0x14),
+  full_crdump_to: dword(0x18),
+  fw_reset_to: dword(0x1c),
+  flush_on_err_to: dword(0x20),
+  pci_sync_update_to: dword(0x24),
+  tear_down_to: dword(0x28),
+  fsm_reactivate_to: dword(0x2c),
+  reclaim_pages_to: dword(0x30),
+  reclaim_vfs_pages_to: dword(0x34),
+});
 export const pvlcReg = layout('pvlc_reg', 0x10, {
   vl_hw_cap: bits(0x04, 3, 0),
   vl_admin: bits(0x08, 3, 0),

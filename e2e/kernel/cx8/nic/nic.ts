@@ -63,6 +63,8 @@ export class Nic implements PciFunction, Firmware, Node {
   readonly #commands: CommandQueue;
   #faults: Faults = {};
   #vuidsAnswered = 0;
+  /** Entries that a fault keeps from being answered. */
+  #unanswered = { queue: 0n, mask: 0 };
   #resources: Resources;
   #work: Work;
   #doorbells: Doorbells;
@@ -77,7 +79,7 @@ export class Nic implements PciFunction, Firmware, Node {
     this.hardware = this.#hardwareOf(parts);
     this.#segment = new InitSegment(
       () => parts.timers.now(),
-      () => this.#faults.dead === true,
+      () => this.#faults,
       (queue, mask) => this.#ring(queue, mask),
     );
     this.#commands = new CommandQueue(
@@ -103,6 +105,7 @@ export class Nic implements PciFunction, Firmware, Node {
   }
 
   restart(): void {
+    this.#unanswered = { queue: 0n, mask: 0 };
     // Work that waits for its time finds its queue pair gone.
     this.#resources.qps.clear();
     this.#traffic = new Traffic();
@@ -138,6 +141,7 @@ export class Nic implements PciFunction, Firmware, Node {
     const wasUp = this.portUp;
     this.#faults = faults;
     this.#vuidsAnswered = 0;
+    this.#answerLate();
     if (wasUp === this.portUp) return;
     const sub_type = this.portUp ? PORT_SUB_TYPE.ACTIVE : PORT_SUB_TYPE.DOWN;
     this.#resources.tell({ type: EVENT.PORT_CHANGE, sub_type, port: PORT });
@@ -186,10 +190,21 @@ export class Nic implements PciFunction, Firmware, Node {
     if (this.#faults.dead === true) return;
     const before = new Set(this.#resources.eqs.values());
     const completed = this.#commands.ring(queue, mask);
+    this.#unanswered = { queue, mask: ((this.#heldOf(queue) | mask) & ~completed) >>> 0 };
     if (completed === 0) return;
     for (const eq of this.#resources.eqs.values()) {
       if (before.has(eq) && eq.wants(EVENT.COMMAND)) eq.post({ type: EVENT.COMMAND, data: completed });
     }
+  }
+
+  #heldOf(queue: bigint): number {
+    return this.#unanswered.queue === queue ? this.#unanswered.mask : 0;
+  }
+
+  /** A driver that gave up on a command still waits for its entry (mlx5_cmd_comp_handler: "Command completion arrived after timeout"). */
+  #answerLate(): void {
+    const { queue, mask } = this.#unanswered;
+    if (mask !== 0) this.#ring(queue, mask);
   }
 
   #execute(input: Buffer, output: Buffer): 'answered' | 'no answer' {

@@ -4,6 +4,7 @@ import { portGid } from './identity.ts';
 import {
   accessRegisterIn,
   accessRegisterOut,
+  dtorReg,
   hcaVportContext,
   pmtuReg,
   ptysReg,
@@ -63,6 +64,7 @@ const LANES = 2;
 const HDR = 0x40;
 const MTU = 4096;
 const VIRTUAL_LANES = 4;
+const seconds = (count: number): number => (1 << 29) | count;
 
 /** Registers that the drivers read or write (MLX5_REG_* of include/linux/mlx5/driver.h). What is written is not kept. */
 const REGISTERS: Readonly<Record<number, Register>> = {
@@ -82,6 +84,22 @@ const REGISTERS: Readonly<Record<number, Register>> = {
   },
   0x6001: { name: 'NODE_DESC' },
   0x7004: { name: 'HOST_ENDIANNESS' },
+  // The driver's own defaults; it asks where the initialization segment says that the firmware has timeouts of its own.
+  0xc00e: {
+    name: 'DTOR',
+    value: dtorReg.encode({
+      pcie_toggle_to: seconds(2),
+      health_poll_to: seconds(2),
+      full_crdump_to: seconds(60),
+      fw_reset_to: seconds(60),
+      flush_on_err_to: seconds(2),
+      pci_sync_update_to: seconds(5),
+      tear_down_to: seconds(3),
+      fsm_reactivate_to: seconds(5),
+      reclaim_pages_to: seconds(5),
+      reclaim_vfs_pages_to: seconds(120),
+    }),
+  },
 };
 
 const accessRegister: Handler = (_firmware, input, output) => {

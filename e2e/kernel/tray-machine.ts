@@ -1,15 +1,15 @@
-// A machine with a tray of virtual adapters in it, for all cases of a describe: the machine of driver-core's fixture one-domain behind a
+// A machine with a tray of virtual adapters in it: the machine of driver-core's fixture one-domain behind a
 // translating IOMMU, and beside it a NIC like a VF whose firmware has data direct switched off.
 
 import { loadFixture } from '@data-direct/driver-core';
-import { afterAll, afterEach, beforeAll } from 'vitest';
-import { trayOfFixture } from '../cx8/fixture-tray.ts';
-import type { Faults } from '../cx8/nic/faults.ts';
-import { ServedTray } from '../cx8/served-tray.ts';
-import type { TraySpec } from '../cx8/tray-spec.ts';
-import { boot, type Machine } from '../machine.ts';
-import { oneDomain } from '../topologies.ts';
-import type { KernelSeries } from '../versions.ts';
+import { RigError } from '../rig/errors.ts';
+import { trayOfFixture } from './cx8/fixture-tray.ts';
+import type { Faults } from './cx8/nic/faults.ts';
+import { ServedTray } from './cx8/served-tray.ts';
+import type { TraySpec } from './cx8/tray-spec.ts';
+import { boot, type Guest, type Machine } from './machine.ts';
+import { oneDomain } from './topologies.ts';
+import type { KernelSeries } from './versions.ts';
 
 /** PCI addresses, as the topology gives them. */
 export const ADDRESS = {
@@ -52,6 +52,7 @@ export class TrayMachine {
   readonly #spec: TraySpec;
   /** Functions that the guest has to look at anew when the case is over. */
   readonly #changed = new Set<FunctionName>();
+  #killed = false;
 
   private constructor(machine: Machine, tray: ServedTray, spec: TraySpec) {
     this.machine = machine;
@@ -72,8 +73,20 @@ export class TrayMachine {
     }
   }
 
-  /** Runs in the guest, like Machine.run. */
-  run: Machine['run'] = (work, args, options) => this.machine.run(work, args, { timeoutMs: requestMs, ...options });
+  /** Runs in the guest, like Machine.run. A guest that does not answer is ended, so that nothing waits for it again. */
+  readonly run = async <A extends readonly unknown[], R>(
+    work: (guest: Guest, ...args: A) => R,
+    args: A,
+  ): Promise<Awaited<R>> => {
+    try {
+      return await this.machine.run(work, args, { timeoutMs: requestMs });
+    } catch (error) {
+      if (!(error instanceof RigError) || error.code !== 'REQUEST_TIMED_OUT') throw error;
+      console.log(await this.machine.logs());
+      await this.machine.end();
+      throw error;
+    }
+  };
 
   /** As of now, in place of those before. A driver that is bound anew meets those of its probe. */
   async setFaults(nic: NicName, faults: Faults): Promise<void> {
@@ -99,6 +112,7 @@ export class TrayMachine {
 
   /** No fault, every function there with its driver, every NIC with its uverbs node, no device open. */
   async restore(): Promise<void> {
+    if (this.#killed) return;
     const changed = [...this.#changed];
     this.#changed.clear();
     for (const name of changed) {
@@ -115,30 +129,14 @@ export class TrayMachine {
     );
   }
 
+  /** QEMU, at once. The tray goes on. */
+  async kill(): Promise<void> {
+    this.#killed = true;
+    await this.machine.end();
+  }
+
   async end(): Promise<void> {
     await this.machine.end();
     await this.tray.end();
   }
-}
-
-/** Boots before the first case and ends after the last. Of a case that fails, the kernel's log and the tray's are printed. */
-export function withTray(kernel: KernelSeries): () => TrayMachine {
-  let tray: TrayMachine | undefined;
-  beforeAll(async () => {
-    tray = await TrayMachine.start(kernel);
-    await tray.restore();
-  });
-  afterEach(async ({ task }) => {
-    if (task.result?.state === 'fail') {
-      console.log(`${task.name}:\n${await tray?.machine.logs()}\n--- tray:\n${await tray?.tray.log()}`);
-    }
-    await tray?.restore();
-  });
-  afterAll(async () => {
-    await tray?.end();
-  });
-  return () => {
-    if (tray === undefined) throw new Error('the tray is there only while cases run');
-    return tray;
-  };
 }
