@@ -1,7 +1,6 @@
 // The PCI tree around a node's paths, as text: what hangs below the root ports of NICs, DMA functions and their GPUs.
 import type { PortAcs } from '../path/acs.ts';
 import type { Path } from '../path/path.ts';
-import { chainOf } from '../pci/address.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import { rootPortOf } from '../pci/topology.ts';
 import type { Terminal } from './command.ts';
@@ -34,7 +33,7 @@ function* linesBelow({ below }: Place, indent: string, describe: (fn: PciFunctio
 /** Root ports of everything that belongs to a path, sorted as the functions are. */
 function placesOf({ snapshot: { functions, nics, dmas, gpus } }: Node): Place[] {
   const roots = new Set([...nics, ...dmas, ...gpus].map(({ fn }) => rootPortOf(fn)));
-  const children = Map.groupBy(functions, ({ path }) => chainOf(path).at(-2));
+  const children = Map.groupBy(functions, ({ chain }) => chain.at(-2));
   const place = (fn: PciFunction): Place => ({ fn, below: (children.get(fn.address) ?? []).map(place) });
   return functions.filter(({ address }) => roots.has(address)).map(place);
 }
@@ -67,8 +66,8 @@ function nicText({ name, nic, dma, state, reason }: Path, paint: Paint): string 
   return `${kind} ${name} (${facts || 'nothing known'})${by}: ${paint(COLOURS[state], reason)}`;
 }
 
-function portText(port: PortAcs | undefined, { path }: PciFunction, paint: Paint): string {
-  const isRoot = chainOf(path).length === 1;
+function portText(port: PortAcs | undefined, { chain }: PciFunction, paint: Paint): string {
+  const isRoot = chain.length === 1;
   const plain = isRoot ? 'root port' : 'port';
   const called = (port && ROLES[port.role]) ?? plain;
   if (port?.found === undefined) return called;

@@ -35,16 +35,18 @@ export function linuxFiles(root: string, lanes: Lanes): Files {
  */
 const PAGE_BYTES = 4096;
 
+/** Pages are read into and their content is copied out: most files have a few bytes. */
+const idlePages: Buffer[] = [];
+
 function readNow(file: string): Buffer {
   const fd = openSync(file, 'r');
+  const page = idlePages.pop() ?? Buffer.allocUnsafeSlow(PAGE_BYTES);
   try {
-    const pages = new Pages(fd);
-    while (!pages.complete) {
-      const page = Buffer.allocUnsafe(PAGE_BYTES);
-      pages.add(page, readSync(fd, page));
-    }
-    return pages.joined();
+    const whole = new Whole(fd);
+    while (!whole.complete) whole.add(page, readSync(fd, page));
+    return whole.bytes;
   } finally {
+    idlePages.push(page);
     closeSync(fd);
   }
 }
@@ -52,42 +54,38 @@ function readNow(file: string): Buffer {
 /** Only the read goes to a thread: to open a file of sysfs asks nothing of the device (fs/kernfs/file.c, kernfs_fop_open). */
 async function readOnThread(file: string): Promise<Buffer> {
   const fd = openSync(file, 'r');
+  const page = idlePages.pop() ?? Buffer.allocUnsafeSlow(PAGE_BYTES);
   try {
-    const pages = new Pages(fd);
-    while (!pages.complete) {
-      const page = Buffer.allocUnsafe(PAGE_BYTES);
-      pages.add(page, await readPage(fd, page));
-    }
-    return pages.joined();
+    const whole = new Whole(fd);
+    while (!whole.complete) whole.add(page, await readPage(fd, page));
+    return whole.bytes;
   } finally {
+    idlePages.push(page);
     closeSync(fd);
   }
 }
 
 function readPage(fd: number, page: Buffer): Promise<number> {
   return new Promise((resolve, reject) => {
-    read(fd, page, 0, page.length, null, (error, length) => (error ? reject(error) : resolve(length)));
+    read(fd, page, 0, PAGE_BYTES, null, (error, length) => (error ? reject(error) : resolve(length)));
   });
 }
 
-class Pages {
+/** What has been read of a file. */
+class Whole {
+  bytes = Buffer.alloc(0);
   complete = false;
   readonly #fd: number;
-  readonly #read: Buffer[] = [];
 
   constructor(fd: number) {
     this.#fd = fd;
   }
 
-  /** A whole page may have been the last: configuration space is just one. Files of proc, and some of sysfs, have no size. */
+  /** A full page may have been the last: configuration space is just one. Files of proc, and some of sysfs, have no size. */
   add(page: Buffer, length: number): void {
-    this.#read.push(page.subarray(0, length));
-    this.complete = length < PAGE_BYTES || fstatSync(this.#fd).size === this.#read.length * PAGE_BYTES;
-  }
-
-  joined(): Buffer {
-    const [first] = this.#read;
-    return this.#read.length === 1 && first ? first : Buffer.concat(this.#read);
+    const content = page.subarray(0, length);
+    this.bytes = this.bytes.length === 0 ? Buffer.from(content) : Buffer.concat([this.bytes, content]);
+    this.complete = length < PAGE_BYTES || fstatSync(this.#fd).size === this.bytes.length;
   }
 }
 

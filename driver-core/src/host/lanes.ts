@@ -13,9 +13,11 @@ export interface LaneLimits {
 }
 
 interface Lane {
-  /** Settles when every call so far has really ended. */
-  done: Promise<unknown>;
-  /** A call is past its budget and has not ended. */
+  /** What waits for the call in flight. A task does not reject. */
+  readonly waiting: (() => Promise<void>)[];
+  /** A call is in flight, or waits for a thread. */
+  busy: boolean;
+  /** The call in flight is past its budget and has not ended. */
   blocked: boolean;
 }
 
@@ -29,7 +31,8 @@ export function blockedCalls(): number {
 export class Lanes {
   readonly #deadlines: Deadlines;
   readonly #lanes = new Map<string, Lane>();
-  readonly #waiting: (() => void)[] = [];
+  /** What begins as soon as there is a thread for it. */
+  readonly #starved: (() => void)[] = [];
   #free: number;
 
   constructor(clock: Clock, { budgetMs, threads }: LaneLimits) {
@@ -41,80 +44,86 @@ export class Lanes {
    * ETIMEDOUT when the call did not end in time, EBUSY while an earlier one of this device is blocked. `late` gets what a call brings that ends
    * after its caller was sent away, so that nothing leaks; it must not throw.
    */
-  async run<T>(
+  run<T>(
     device: string,
     what: string,
     operation: () => Promise<Answer<T>>,
     late: (answer: Answer<T>) => void = () => undefined,
   ): Promise<Answer<T>> {
     const lane = this.#lane(device);
-    if (lane.blocked) return new Errno('EBUSY', 16, what);
-    const call = { started: false, cancelled: false };
-    const work = this.#queue(lane, async () => {
-      if (call.cancelled) return undefined;
-      call.started = true;
-      return operation();
+    if (lane.blocked) return Promise.resolve(new Errno('EBUSY', 16, what));
+    return new Promise((resolve, reject) => {
+      const call = { started: false, expired: false };
+      const met = this.#deadlines.begin(() => {
+        call.expired = true;
+        // Whoever waited behind the blocked call is no proof of anything: it never reached the device.
+        resolve(lane.blocked ? new Errno('EBUSY', 16, what) : new Errno('ETIMEDOUT', 110, what));
+        if (call.started) block(lane);
+      });
+      const endedLate = (): boolean => {
+        if (call.expired) unblock(lane);
+        else met();
+        return call.expired;
+      };
+      this.#queue(lane, async () => {
+        if (call.expired) return;
+        call.started = true;
+        await operation().then(
+          (answer) => (endedLate() ? late(answer) : resolve(answer)),
+          (error: unknown) => void (endedLate() || reject(error)),
+        );
+      });
     });
-    const answer = await this.#within(work);
-    if (answer !== undefined) return answer;
-    call.cancelled = true;
-    // Whoever waited behind the blocked call is no proof of anything: it never reached the device.
-    if (lane.blocked) return new Errno('EBUSY', 16, what);
-    if (call.started) this.#abandon(lane, work, late);
-    return new Errno('ETIMEDOUT', 110, what);
   }
 
   /** Once every call of the device has ended. Waits no longer than the budget, and not at all for a blocked device. */
-  async afterwards(device: string, operation: () => Promise<void>): Promise<void> {
+  afterwards(device: string, operation: () => Promise<void>): Promise<void> {
     const lane = this.#lane(device);
-    const work = this.#queue(lane, operation);
-    if (!lane.blocked) await this.#within(work);
+    return new Promise((resolve, reject) => {
+      const met = this.#deadlines.begin(resolve);
+      this.#queue(lane, () => operation().finally(met).then(resolve, reject));
+      if (lane.blocked) resolve();
+    });
   }
 
   #lane(device: string): Lane {
     const known = this.#lanes.get(device);
     if (known) return known;
-    const lane: Lane = { done: Promise.resolve(), blocked: false };
+    const lane: Lane = { waiting: [], busy: false, blocked: false };
     this.#lanes.set(device, lane);
     return lane;
   }
 
-  #queue<T>(lane: Lane, operation: () => Promise<T>): Promise<T> {
-    const work = lane.done.then(() => this.#onThread(operation));
-    // Whoever asked meets the failure; the next in the lane only needs to know that it ended.
-    lane.done = work.catch(() => undefined);
-    return work;
+  #queue(lane: Lane, task: () => Promise<void>): void {
+    lane.waiting.push(task);
+    if (!lane.busy) this.#next(lane);
   }
 
-  async #onThread<T>(operation: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await operation();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#free += 1;
-    }
+  #next(lane: Lane): void {
+    const task = lane.waiting.shift();
+    lane.busy = task !== undefined;
+    if (task === undefined) return;
+    const begin = (): void => void this.#onThread(lane, task);
+    if (this.#free === 0) return void this.#starved.push(begin);
+    this.#free -= 1;
+    begin();
   }
 
-  /** Undefined when time is up. */
-  #within<T>(work: Promise<T>): Promise<T | undefined> {
-    return new Promise((resolve, reject) => {
-      const met = this.#deadlines.begin(() => resolve(undefined));
-      work.finally(met).then(resolve, reject);
-    });
+  async #onThread(lane: Lane, task: () => Promise<void>): Promise<void> {
+    await task();
+    const next = this.#starved.shift();
+    if (next) next();
+    else this.#free += 1;
+    this.#next(lane);
   }
+}
 
-  #abandon<T>(lane: Lane, work: Promise<Answer<T> | undefined>, late: (answer: Answer<T>) => void): void {
-    lane.blocked = true;
-    blocked += 1;
-    void work
-      .then((answer) => (answer === undefined ? undefined : late(answer)))
-      .catch(() => undefined)
-      .finally(() => {
-        lane.blocked = false;
-        blocked -= 1;
-      });
-  }
+function block(lane: Lane): void {
+  lane.blocked = true;
+  blocked += 1;
+}
+
+function unblock(lane: Lane): void {
+  lane.blocked = false;
+  blocked -= 1;
 }

@@ -1,4 +1,5 @@
 // For tests only: a snapshot of one healthy path, NIC in PCI domain 0 and DMA function with its GPU in domain 9, to be changed at one point.
+import { chainOf } from '../pci/address.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import type { Vpd } from '../pci/vpd.ts';
 import type { AcsSeen, DmaSeen, GpuSeen, NicSeen, Snapshot } from './snapshot.ts';
@@ -123,6 +124,6 @@ export function stranger(path: string): PciFunction {
   return fn(path, { vendor: 0x144d, device: 0xa80a, class: 0x010802, kind: 'other' });
 }
 
-function fn(path: string, ids: Omit<PciFunction, 'address' | 'path'>): PciFunction {
-  return { address: path.slice(path.lastIndexOf('/') + 1), path, ...ids };
+function fn(path: string, ids: Omit<PciFunction, 'address' | 'path' | 'chain'>): PciFunction {
+  return { address: path.slice(path.lastIndexOf('/') + 1), path, chain: chainOf(path), ...ids };
 }

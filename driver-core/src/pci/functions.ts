@@ -2,6 +2,7 @@
 // answers from memory; what may reach the device (VPD, port state) is left to path/observe.ts. Who sits beside whom: topology.ts.
 import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import { chainOf } from './address.ts';
 import type { ClassDevices } from './class-devices.ts';
 import { DMA_FUNCTION, isVirtualFunction, MELLANOX, NVIDIA } from './ids.ts';
 
@@ -11,6 +12,8 @@ export interface PciFunction {
   readonly address: string;
   /** Below the sysfs root: devices/pci0009:00/0009:00:00.0/… */
   readonly path: string;
+  /** The PCI functions on the way from the root bus to it, which is the last. */
+  readonly chain: readonly string[];
   readonly vendor: number;
   readonly device: number;
   /** Base class, subclass, programming interface. */
@@ -52,7 +55,7 @@ function readFunction(sysfs: Files, name: string): PciFunction | undefined {
   const path = pathOf(sysfs, name);
   if (path === undefined) return undefined;
   const ids = readIds(sysfs, path);
-  return ids && { address: name, path, ...ids, kind: kindOf(ids) };
+  return ids && { address: name, path, chain: chainOf(path), ...ids, kind: kindOf(ids) };
 }
 
 /** The link is written by the kernel from here to there (fs/sysfs/symlink.c), so its text says what a walk through the tree would find. */

@@ -68,7 +68,11 @@ export function modelName(device: number): string | undefined {
   return MODELS[device]?.name;
 }
 
+const WITHOUT_DATA_DIRECT: ReadonlySet<string | undefined> = new Set(
+  Object.values(MODELS).flatMap(({ name, dataDirect }) => (dataDirect ? [] : [name])),
+);
+
 /** Whether a NIC of this model can have a DMA function, or might: an unknown model is given the benefit of the doubt. */
 export function mayHaveDataDirect(model: string | undefined): boolean {
-  return Object.values(MODELS).find(({ name }) => name === model)?.dataDirect ?? true;
+  return !WITHOUT_DATA_DIRECT.has(model);
 }

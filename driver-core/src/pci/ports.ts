@@ -1,6 +1,5 @@
 // What part each PCIe port of a node plays: on the way from a DMA function to its GPU, on the way from a NIC to a GPU behind the same switch, or
 // in between. Pure. Which ACS bits go with a part stands in path/acs.ts.
-import { chainOf } from './address.ts';
 import type { PciFunction } from './functions.ts';
 import { isGraceRootPort, isSwitchPort, isVeraRootPort, isVirtualFunction } from './ids.ts';
 import type { Platform, Topology } from './topology.ts';
@@ -58,7 +57,7 @@ function rolesIn(members: readonly PciFunction[], platform: Platform): (readonly
   const inline = platform === 'Inline';
   const [from, ...moreFrom] = members.filter(inline ? isNic : isDma).filter(isFirstOfSlot);
   const [gpu, ...moreGpus] = members.filter(({ kind }) => kind === 'gpu').filter(isFirstOfSlot);
-  const turn = from && gpu && turningPoint(chainOf(from.path), chainOf(gpu.path));
+  const turn = from && gpu && turningPoint(from.chain, gpu.chain);
   const [root] = members;
   const recognised = turn && root && moreFrom.length === 0 && moreGpus.length === 0 && !isVeraRootPort(root);
   if (!recognised)

@@ -1,5 +1,4 @@
 // The PCIe tree as the paths of functions show it: who shares a root port, and what kind of platform that makes. Pure.
-import { chainOf } from './address.ts';
 import type { PciFunction } from './functions.ts';
 
 /**
@@ -32,19 +31,19 @@ function workOut(functions: readonly PciFunction[]): Topology {
 }
 
 /** The root port above a function, or its host bridge (pci0009:00) where it sits on the root bus itself. */
-export function complexRoot({ path }: PciFunction): string {
-  const [first = '', ...below] = chainOf(path);
-  return below.length > 0 ? first : hostBridge(path);
+export function complexRoot({ path, chain }: PciFunction): string {
+  const [first = '', below] = chain;
+  return below === undefined ? hostBridge(path) : first;
 }
 
 /** The root port above a function, or the function itself on the root bus. */
-export function rootPortOf({ path, address }: PciFunction): string {
-  return chainOf(path)[0] ?? address;
+export function rootPortOf({ chain, address }: PciFunction): string {
+  return chain[0] ?? address;
 }
 
 /** True where a root port stands above the function, so that its subtree is the hardware's and not a hypervisor's. */
-export function isBelowRootPort({ path }: PciFunction): boolean {
-  return chainOf(path).length > 1;
+export function isBelowRootPort({ chain }: PciFunction): boolean {
+  return chain.length > 1;
 }
 
 function hostBridge(path: string): string {
@@ -53,7 +52,7 @@ function hostBridge(path: string): string {
 
 function platformOf(functions: readonly PciFunction[], complexes: readonly PciFunction[][]): Platform {
   if (functions.some((fn) => fn.kind === 'dma')) return 'DataDirect';
-  if (functions.some((fn) => fn.kind === 'gpu' && chainOf(fn.path).length === 2)) return 'Numa';
+  if (functions.some((fn) => fn.kind === 'gpu' && fn.chain.length === 2)) return 'Numa';
   const inline = complexes.some((members) => {
     const belowPort = members.filter(isBelowRootPort);
     return belowPort.some((fn) => fn.kind === 'nic') && belowPort.some((fn) => fn.kind === 'gpu');
