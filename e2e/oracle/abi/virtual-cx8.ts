@@ -104,6 +104,8 @@ const structs = [
     log_cmdq_size: part('cmdq_addr_l_sz'),
     log_cmdq_stride: part('cmdq_addr_l_sz'),
     health_fw_ver: whole('health.fw_ver'),
+    cmd_exec_to: whole('cmd_exec_to'),
+    cmd_q_init_to: whole('cmd_q_init_to'),
     internal_timer_h: whole('internal_timer_h'),
     internal_timer_l: whole('internal_timer_l'),
     health_counter: part('health_counter'),

@@ -145,7 +145,7 @@ export const pmtuReg = layout('pmtu_reg', 0x10, {
   oper_mtu: bits(0x0c, 31, 16),
 });
 /** Each with its unit in bits 31:29 (0 milliseconds, 1 seconds) and its value in bits 19:0. */
-export const dtorReg = layout('dtor_reg', 0x3c, {
+export const dtorReg = layout('dtor_reg', 0x40, {
   pcie_toggle_to: dword(0x04),
   health_poll_to: dword(0x14),
   full_crdump_to: dword(0x18),
