@@ -50,7 +50,7 @@ async function main(log: Log): Promise<void> {
     pages: agentPages(agent, metrics.registry, http),
   });
   await agent.run(stop);
-  attempt(() => allocations.save(), onTrouble);
+  await allocations.save().catch((error: unknown) => onTrouble('allocations', error));
   server.close();
   await machine.close();
   log.info('ended');
@@ -72,16 +72,12 @@ function nodeObject({ specFile, cluster, stateDir }: Config, onTrouble: OnTroubl
 /** A record that is damaged is begun anew. */
 function allocationsIn({ stateDir }: Config, onTrouble: OnTrouble): Allocations {
   const allocations = new Allocations(join(stateDir, 'allocations.json'));
-  attempt(() => allocations.load(), onTrouble);
-  return allocations;
-}
-
-function attempt(work: () => void, onTrouble: OnTrouble): void {
   try {
-    work();
+    allocations.load();
   } catch (error) {
     onTrouble('allocations', error);
   }
+  return allocations;
 }
 
 /** Aborts when the process is asked to end; from then on its time is limited. */

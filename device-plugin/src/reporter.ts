@@ -49,7 +49,7 @@ export class Reporter {
     isRegistered: (resource: string) => boolean,
   ): Promise<void> {
     const { node, now, kernelRelease } = this.#options;
-    this.#save(isWithdrawn(assignment, generation));
+    await this.#save(isWithdrawn(assignment, generation));
     const held = await this.#held();
     const containers = held && this.#judge(held, assignment);
     const previous = node.status();
@@ -101,11 +101,11 @@ export class Reporter {
   }
 
   /** An allocation makes a report, so this is soon after it. What cannot be written is known from memory, and tried at the next report. */
-  #save(withdrawn: boolean): void {
+  async #save(withdrawn: boolean): Promise<void> {
     const { allocations, log, metrics } = this.#options;
     try {
       if (withdrawn) allocations.clear();
-      else allocations.save();
+      else await allocations.save();
       this.#allocationsSaved = true;
     } catch (error) {
       metrics.trouble('allocations', error);

@@ -2,12 +2,15 @@
 // What is in it is for whoever keeps it: checkpoint.ts, containers/allocations.ts.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { AgentError, type AgentErrorCode } from './errors.ts';
 
 /** Of the file's layout. One that is newer than we know is not touched: a downgrade must not misread it. */
 const VERSION = 1;
+const DIRECTORY = { recursive: true, mode: 0o700 } as const;
+const WHOLE = { mode: 0o600, flush: true } as const;
 
 export interface StateFileOptions<T> {
   readonly file: string;
@@ -41,16 +44,28 @@ export class StateFile<T> {
 
   /** Throws what the file system says, such as ENOSPC; what was there before stays. */
   write(content: T): void {
-    const { file } = this.#options;
-    const part = `${file}.new`;
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const document = JSON.stringify({ version: VERSION, sha256: digest(content), content });
-    writeFileSync(part, document, { mode: 0o600, flush: true });
+    const { file, part, document } = this.#written(content);
+    mkdirSync(dirname(file), DIRECTORY);
+    writeFileSync(part, document, WHOLE);
     renameSync(part, file);
+  }
+
+  /** The same, while others are served: a disk may need tens of milliseconds. One at a time. */
+  async writeMeanwhile(content: T): Promise<void> {
+    const { file, part, document } = this.#written(content);
+    await mkdir(dirname(file), DIRECTORY);
+    await writeFile(part, document, WHOLE);
+    await rename(part, file);
   }
 
   remove(): void {
     rmSync(this.#options.file, { force: true });
+  }
+
+  #written(content: T): { file: string; part: string; document: string } {
+    const { file } = this.#options;
+    const document = JSON.stringify({ version: VERSION, sha256: digest(content), content });
+    return { file, part: `${file}.new`, document };
   }
 
   #parse(text: string): T {

@@ -2,6 +2,8 @@
 import { allowsDataDirect, extendedResource, type NodeResource } from '@data-direct/crds';
 import type { Path } from '@data-direct/driver-core';
 
+import { onceFor } from '../once.ts';
+
 /** What one container holds of one resource. */
 export interface Holding {
   readonly resource: NodeResource;
@@ -88,26 +90,21 @@ function scope(devices: readonly string[]): Record<string, string> {
 
 /** As SR-IOV users know it: the addresses, and details of each as JSON. */
 function describe({ resource, paths }: Holding): Record<string, string> {
-  const prefix = `PCIDEVICE_${extendedResource(resource.name)
-    .toUpperCase()
-    .replaceAll(/[^A-Z0-9]/g, '_')}`;
+  const name = addressesVariable(resource);
   return {
-    [prefix]: paths.map((path) => path.id).join(','),
-    [`${prefix}_INFO`]: `{${paths.map(detailsOf).join(',')}}`,
+    [name]: paths.map((path) => path.id).join(','),
+    [`${name}_INFO`]: `{${paths.map(detailsMember).join(',')}}`,
   };
 }
 
-/** What a round said of a path does not change, and pods ask in bursts. */
-const known = new WeakMap<Path, string>();
-
-/** One member of a JSON object. */
-function detailsOf(path: Path): string {
-  const before = known.get(path);
-  if (before !== undefined) return before;
-  const now = `${JSON.stringify(path.id)}:${JSON.stringify(details(path))}`;
-  known.set(path, now);
-  return now;
-}
+// Resources and paths are made anew when something changed, and pods come in bursts between.
+const addressesVariable = onceFor(
+  ({ name }: NodeResource) =>
+    `PCIDEVICE_${extendedResource(name)
+      .toUpperCase()
+      .replaceAll(/[^A-Z0-9]/g, '_')}`,
+);
+const detailsMember = onceFor((path: Path) => `${JSON.stringify(path.id)}:${JSON.stringify(details(path))}`);
 
 function details({ id, nic, dma, gpus, complex }: Path): object {
   return {

@@ -39,9 +39,9 @@ test('a device that is given anew ends what was remembered of it', () => {
   expect(allocations.given('path', ['b'])).toEqual(off);
 });
 
-test('the next agent knows what this one answered', () => {
+test('the next agent knows what this one answered', async () => {
   allocations.remember({ resource: 'path', ids: ['a'], env: on });
-  allocations.save();
+  await allocations.save();
   expect(restarted().given('path', ['a'])).toEqual(on);
 });
 
@@ -49,11 +49,11 @@ test('a node without a record begins with none', () => {
   expect(restarted().given('path', ['a'])).toBeUndefined();
 });
 
-test('a node that is withdrawn keeps no record', () => {
+test('a node that is withdrawn keeps no record', async () => {
   allocations.remember({ resource: 'path', ids: ['a'], env: on });
-  allocations.save();
+  await allocations.save();
   allocations.clear();
-  allocations.save();
+  await allocations.save();
   expect([allocations.given('path', ['a']), restarted().given('path', ['a']), existsSync(file)]).toEqual([
     undefined,
     undefined,
@@ -64,24 +64,24 @@ test('a node that is withdrawn keeps no record', () => {
 test.each([
   ['cut off', (text: string) => text.slice(0, 30), 'it is no JSON'],
   ['changed', (text: string) => text.replace('"a"', '"b"'), 'its checksum does not fit its content'],
-])('a record that is %s is refused with its name, and can be used all the same', (_how, damage, sentence) => {
+])('a record that is %s is refused with its name, and can be used all the same', async (_how, damage, sentence) => {
   allocations.remember({ resource: 'path', ids: ['a'], env: on });
-  allocations.save();
+  await allocations.save();
   writeFileSync(file, damage(readFileSync(file, 'utf8')));
   const next = new Allocations(file);
   expect(() => next.load()).toThrow(`record of allocations ${file} is not used: ${sentence}`);
   next.remember({ resource: 'path', ids: ['a'], env: off });
-  next.save();
+  await next.save();
   expect(restarted().given('path', ['a'])).toEqual(off);
 });
 
-test('on a full disk it is known from memory, and written once there is room', () => {
+test('on a full disk it is known from memory, and written once there is room', async () => {
   mkdirSync(join(file, '..'), { recursive: true });
   symlinkSync('/dev/full', `${file}.new`);
   allocations.remember({ resource: 'path', ids: ['a'], env: on });
-  expect(() => allocations.save()).toThrow('ENOSPC');
+  await expect(allocations.save()).rejects.toThrow('ENOSPC');
   expect(allocations.given('path', ['a'])).toEqual(on);
   rmSync(`${file}.new`);
-  allocations.save();
+  await allocations.save();
   expect(restarted().given('path', ['a'])).toEqual(on);
 });

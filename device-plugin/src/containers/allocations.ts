@@ -18,6 +18,7 @@ export class Allocations {
   readonly #file: StateFile<readonly Allocation[]> | undefined;
   #known: readonly Allocation[] = [];
   #unsaved = false;
+  #saving = Promise.resolve();
 
   /** Without a file they are known for as long as the process lives. */
   constructor(file?: string) {
@@ -59,11 +60,24 @@ export class Allocations {
     return known?.env;
   }
 
-  /** Not at once in `remember`: the kubelet is not to wait for a disk. Throws what the file system says; the next call tries again. */
-  save(): void {
+  /**
+   * Not at once in `remember`: the kubelet is not to wait for a disk. One call after the other. Rejects with what the file system says; the
+   * next call tries again.
+   */
+  save(): Promise<void> {
+    this.#saving = this.#saving.catch(() => undefined).then(() => this.#save());
+    return this.#saving;
+  }
+
+  async #save(): Promise<void> {
     if (!this.#unsaved) return;
-    this.#file?.write(this.#known);
     this.#unsaved = false;
+    try {
+      await this.#file?.writeMeanwhile(this.#known);
+    } catch (error) {
+      this.#unsaved = true;
+      throw error;
+    }
   }
 }
 
