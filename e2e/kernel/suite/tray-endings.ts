@@ -1,0 +1,82 @@
+// A machine that stops while its NIC is at work: what the model does then, and whether it serves the next one.
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { until } from '../../rig/wait.ts';
+import * as wire from '../cx8/vfio-user/wire.ts';
+import { ADDRESS, type TrayMachine } from '../tray-machine.ts';
+
+const length = 65_536;
+/** A second boot, on a machine with other work. */
+const bootMs = 180_000;
+const forgotten = { commands: {}, traffic: {}, memoryKeys: 0, queuePairs: 0 };
+const GET_INFO = 4;
+
+/** Has to come last: there is no machine afterwards. */
+export function trayEndings(tray: () => TrayMachine): void {
+  describe('machine that stops', () => {
+    test(
+      'a reset in the middle of WRITEs makes the NICs new, and the machine comes up with them again',
+      { timeout: bootMs },
+      async () => {
+        const { ended } = await writingWithoutEnd(tray());
+        await tray().machine.reset();
+        expect(await ended).toMatchObject({ code: 'MACHINE_RESET' });
+        expect(await tray().tray.report('nic0')).toEqual(forgotten);
+        await tray().restore();
+        const outcome = await tray().run(
+          ({ Loopback }, nic, size) =>
+            Loopback.on(nic, size, async (loopback) => loopback.write(await loopback.registerDataDirect())),
+          [ADDRESS.nic0, length] as const,
+        );
+        expect(outcome).toEqual({ status: 'success', data: 'arrived' });
+      },
+    );
+
+    test('QEMU killed in the middle of WRITEs is a line for each function, and the tray serves the next machine', async () => {
+      const { ended } = await writingWithoutEnd(tray());
+      await tray().kill();
+      expect(await ended).toMatchObject({ code: 'MACHINE_ENDED' });
+      const served = tray().tray;
+      const names = Object.keys(ADDRESS);
+      await until({ what: 'the end of the connections', timeoutMs: 10_000, intervalMs: 20 }, async () => {
+        const log = await served.log();
+        return names.every((name) => log.includes(`${name}: the machine has gone`)) ? undefined : log;
+      });
+      expect(await served.report('nic0')).toEqual(forgotten);
+      for (const name of names) expect(await isServed(served.socket(name))).toBe(true);
+    });
+  });
+}
+
+/** Returns when data move; `ended` is how the request in the guest ended. */
+async function writingWithoutEnd({ run, tray }: TrayMachine): Promise<{ ended: Promise<unknown> }> {
+  const before = (await tray.report('nic0')).traffic['dma0']?.written ?? 0;
+  const writing = run(
+    ({ Loopback }, nic, size) =>
+      Loopback.on(nic, size, async (loopback) => {
+        const region = await loopback.registerDataDirect();
+        for (;;) await loopback.write(region);
+      }),
+    [ADDRESS.nic0, length] as const,
+  ).catch((error: unknown) => error);
+  await until({ what: 'data that move', timeoutMs: 30_000, intervalMs: 20 }, async () => {
+    const written = (await tray.report('nic0')).traffic['dma0']?.written ?? 0;
+    return written > before + length ? undefined : `${written} bytes`;
+  });
+  return { ended: writing };
+}
+
+/** Whether a vfio-user client gets an answer there. */
+async function isServed(socket: string): Promise<boolean> {
+  const client = connect(socket);
+  try {
+    client.write(wire.header.encode({ id: 1, command: GET_INFO, size: wire.header.size }));
+    const [reply] = (await once(client, 'data', { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+    const { command, error } = wire.header.read(reply);
+    return command === GET_INFO && error === 0;
+  } finally {
+    client.destroy();
+  }
+}
