@@ -3,20 +3,14 @@
 import { describe } from 'vitest';
 import { kernelSeries } from '../versions.ts';
 import { dataPath } from './data-path.ts';
-import { bindings } from './bindings.ts';
 import { discovery } from './discovery.ts';
 import { nicAnswers } from './nic-answers.ts';
 import { trayEndings } from './tray-endings.ts';
-import { pairing } from './pairing.ts';
-import { registration } from './registration.ts';
 import { withTray } from './with-tray.ts';
 
 describe.each(kernelSeries)('%s', (kernel) => {
   const tray = withTray(kernel);
   discovery(tray);
-  registration(tray);
-  pairing(tray);
-  bindings(tray);
   nicAnswers(tray, kernel);
   dataPath(tray);
   trayEndings(tray);
