@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
-import { createVirtualHost, type Host, VirtualError } from '@data-direct/driver-core';
+import { createVirtualHost, type Host, Observer, VirtualError, type VirtualHost } from '@data-direct/driver-core';
 import * as fc from 'fast-check';
 import { run } from '../../../driver-core/src/cli.ts';
 import { dump as dumpCommand } from '../../../driver-core/src/cli/dump.ts';
 import { FUNCTION_FIELDS, parseFixture } from '../../../driver-core/src/virtual/fixture.ts';
+import { unprivileged } from '../../../driver-core/src/virtual/unprivileged.ts';
 import { judgeCommands, judgeRounds } from '../judge.ts';
 import { entriesOf, machineName } from '../machines.ts';
 import { bytes, must, type Target, target } from '../target.ts';
@@ -80,7 +81,7 @@ function changed({
 }
 
 /** The node that the entries make; undefined where they are refused, with file and place. */
-function hostFrom(entries: unknown): Host | undefined {
+function hostFrom(entries: unknown): VirtualHost | undefined {
   try {
     return createVirtualHost(parseFixture(FILE, entries));
   } catch (error) {
@@ -105,15 +106,18 @@ const dump = target(
 const again = target(
   'dump-again',
   'what data-direct dump writes of a node it reads again, and says the same of it',
-  dumps,
-  async (spoiled) => {
-    const host = hostFrom(changed(spoiled));
-    if (!host) return;
+  fc.record({ spoiled: dumps, asRoot: fc.boolean() }),
+  async ({ spoiled, asRoot }) => {
+    const made = hostFrom(changed(spoiled));
+    if (!made) return;
+    const host = asRoot ? made : unprivileged(made);
     const first = await dumped(host);
     const copy = hostFrom(JSON.parse(first));
     must(copy !== undefined, () => 'its own dump is refused');
     const second = await dumped(copy);
     must(first === second, () => `the dump of a dump is another:\n${firstDifference(first, second)}`);
+    const [before, after] = [await seen(host), await seen(copy)];
+    must(before === after, () => `another node is seen:\n${firstDifference(before, after)}`);
   },
 );
 
@@ -154,6 +158,11 @@ async function dumped(host: Host): Promise<string> {
   };
   await dumpCommand.run({ host, given: {}, operands: [], terminal, signal: new AbortController().signal });
   return lines.join('\n');
+}
+
+/** Every path as it stands, but for what was verified. */
+async function seen(host: Host): Promise<string> {
+  return JSON.stringify(await new Observer(host).round({ verification: 'None' }), undefined, 1);
 }
 
 function firstDifference(one: string, other: string): string {
