@@ -101,6 +101,11 @@ SOAK_MINUTES ?= 60
 soak: install ## the agent under random faults for SOAK_MINUTES; its memory curve is build/soak/memory.svg (needs root)
 	$(TS) e2e/soak/soak.ts --minutes "$(SOAK_MINUTES)"
 
+EVENTS ?= 10000
+.PHONY: soak-events
+soak-events: install ## the agent in virtual time under EVENTS random hardware events; after each its answer is held against the truth
+	$(TS) --expose-gc e2e/soak/events.ts --events "$(EVENTS)"
+
 .PHONY: bench-driver
 bench-driver: install bundle ## discovery beside rdma_topo and an empty Node, table into docs/benchmarks.md (needs root)
 	$(TS) e2e/bench/driver/bench.ts

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
-import { VirtualKubelet } from '@data-direct/device-plugin/virtual';
+import { generator, VirtualKubelet } from '@data-direct/device-plugin/virtual';
 import { requestChange } from '@data-direct/driver-core';
 
 import { bundle, programs } from '../../scripts/bundle.ts';
@@ -141,13 +141,4 @@ function judge(): void {
     throw new Error(`descriptors leak: ${first.descriptors} → ${last.descriptors}`);
   if (last.mib > first.mib * 1.5 + 4)
     throw new Error(`memory leaks: ${first.mib.toFixed(1)} → ${last.mib.toFixed(1)} MiB`);
-}
-
-/** Numerical Recipes' linear congruential generator: a run can be repeated by its seed. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
 }

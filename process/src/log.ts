@@ -9,12 +9,19 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] a
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** `to`: takes each line, in place of standard output. */
-export function createLog(
-  level: LogLevel | 'silent',
-  to: { write(line: string): void } = destination({ fd: 1, sync: true }),
-): Log {
+export function createLog(level: LogLevel | 'silent', to: { write(line: string): void } = standardOutput()): Log {
   const formatters = { level: (label: string) => ({ level: label }) };
   return pino({ level, base: null, timestamp: stdTimeFunctions.isoTime, formatters }, to);
+}
+
+/** What waits to be written while nothing can be; later lines are dropped. */
+const MOST_WAITING_BYTES = 256 * 1024;
+
+/** A full disk, or a reader that is gone, is no reason to end: what the process does goes on, and what waited is written with the next line. */
+function standardOutput(): ReturnType<typeof destination> {
+  const output = destination({ fd: 1, sync: true, maxLength: MOST_WAITING_BYTES });
+  output.on('error', () => {}); // there is nobody left to tell
+  return output;
 }
 
 export interface ErrorFields {

@@ -13,7 +13,7 @@ export const systemClock: Clock = {
         signal?.removeEventListener('abort', wake);
         resolve();
       };
-      const timer = setTimeout(wake, milliseconds);
+      const timer = setTimeout(wake, Math.max(milliseconds, 0));
       signal?.addEventListener('abort', wake);
     }),
 };

@@ -119,7 +119,7 @@ export class VirtualKubelet {
   }
 
   /** Resolves when the condition holds; asked again at every change the kubelet sees. */
-  async until(what: string, holds: () => boolean, timeoutMs = 10_000): Promise<void> {
+  async until(what: string, holds: () => boolean, timeoutMs = 15_000): Promise<void> {
     const deadline = AbortSignal.timeout(timeoutMs);
     while (!holds()) {
       if (deadline.aborted) throw new Error(`the kubelet did not see within ${timeoutMs} ms: ${what}`);
