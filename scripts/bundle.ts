@@ -1,11 +1,12 @@
-// Bundles the three programs into one file each under build/bundle, with koffi's native modules beside them.
+// Bundles the three programs under build/bundle, with koffi's native modules beside them: agent and operator into one file each.
 // What an image looks like around them is scripts/image's matter.
 
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build, type Metafile } from 'esbuild';
+import { bundleCommandLine, COMMAND_LINE } from '../driver-core/scripts/command-line.ts';
 import { type Architecture, architectures, hostArchitecture, parseArchitectures } from './image/architectures.ts';
 import { runToEnd } from './image/errors.ts';
 import { lockedPackage } from './image/npm.ts';
@@ -19,7 +20,7 @@ export const bundleDirectory = join(checkout, 'build/bundle');
 export const programs = {
   agent: 'device-plugin/src/main.ts',
   operator: 'operator/src/main.ts',
-  'data-direct': 'driver-core/src/cli.ts',
+  'data-direct': COMMAND_LINE,
 } as const;
 
 /** Of koffi only what `import 'koffi'` reads: its loader, and per architecture the module that is linked with glibc. */
@@ -45,12 +46,17 @@ export async function bundle(options: BundleOptions): Promise<void> {
   const { directory } = options;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  const metafile = await bundlePrograms(options.entries, directory);
+  const metafiles = Object.entries(options.entries).map(([name, file]) =>
+    file === COMMAND_LINE
+      ? bundleCommandLine({ directory, name, extension: '.mjs' })
+      : bundleProgram(name, file, directory),
+  );
+  const inputs = (await Promise.all(metafiles)).flatMap(packageInputs);
   await copyFiles(join(checkout, 'node_modules/koffi'), join(directory, 'node_modules/koffi'), koffiFiles);
   for (const architecture of options.architectures) await addNativeModule(directory, architecture);
   await writeFile(
     join(directory, 'licences.txt'),
-    await licenceTexts(checkout, [...packageInputs(metafile), 'node_modules/koffi']),
+    await licenceTexts(checkout, [...new Set([...inputs, 'node_modules/koffi'])]),
   );
 }
 
@@ -60,10 +66,10 @@ export async function bundle(options: BundleOptions): Promise<void> {
  * memory); short names make it smaller still, but keeping them for stack traces then costs 3 MiB of function objects.
  * Source maps are written for us and not shipped: reading one back costs memory in a process already in trouble.
  */
-async function bundlePrograms(entries: Readonly<Record<string, string>>, directory: string): Promise<Metafile> {
+async function bundleProgram(name: string, file: string, directory: string): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: checkout,
-    entryPoints: { ...entries },
+    entryPoints: { [name]: file },
     outdir: directory,
     outExtension: { '.js': '.mjs' },
     bundle: true,
@@ -102,14 +108,22 @@ function packageInputs(metafile: Metafile): string[] {
   return [...new Set(directories)];
 }
 
+/** The files of one program: its own, and those that it loads when they are wanted. */
+export async function filesOf(name: string): Promise<string[]> {
+  const files = await readdir(bundleDirectory);
+  return files.filter((file) => file === `${name}.mjs` || (file.startsWith(`${name}-`) && file.endsWith('.mjs')));
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { arch: { type: 'string', multiple: true } } });
   const wanted = values.arch === undefined ? [hostArchitecture()] : parseArchitectures(values.arch);
   await bundle({ entries: programs, directory: bundleDirectory, architectures: wanted });
   for (const name of Object.keys(programs)) {
-    const file = join(bundleDirectory, `${name}.mjs`);
-    const { size } = await stat(file);
-    console.log(`${relative(checkout, file).padEnd(32)} ${(size / 1024).toFixed(0).padStart(6)} KiB`);
+    const files = await filesOf(name);
+    const sizes = await Promise.all(files.map(async (file) => (await stat(join(bundleDirectory, file))).size));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const file = relative(checkout, join(bundleDirectory, `${name}.mjs`));
+    console.log(`${file.padEnd(32)} ${(total / 1024).toFixed(0).padStart(6)} KiB`);
   }
 }
 

@@ -5,36 +5,22 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { build, type Plugin } from 'esbuild';
+import { build } from 'esbuild';
+
+import { builtinsAsUsed, bundleCommandLine } from './command-line.ts';
 
 const room = fileURLToPath(new URL('..', import.meta.url));
 /** Another directory may be named, for a test that leaves the checkout alone. */
 const output = resolve(process.argv[2] ?? join(room, 'dist/package'));
 
-/**
- * A builtin that is imported is loaded with every lazy part that it exports, streams and decoders among them, before the first line runs: a good part
- * of a short command's time. Asked for like this, only what is used is touched.
- */
-const builtinsAsUsed: Plugin = {
-  name: 'builtins as used',
-  setup(bundler) {
-    bundler.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin', sideEffects: false }));
-    bundler.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({ contents: facadeOf(path) }));
-  },
-};
-
-function facadeOf(builtin: string): string {
-  const names = Object.keys(process.getBuiltinModule(builtin) ?? {}).filter((name) => name !== 'default');
-  return [
-    `const builtin = /* @__PURE__ */ process.getBuiltinModule(${JSON.stringify(builtin)});`,
-    ...names.map((name) => `export const ${name} = /* @__PURE__ */ (() => builtin.${name})();`),
-  ].join('\n');
-}
+/** Fixtures are shipped as files, for people too; dist/package is as deep below them as src/virtual. */
+const FIXTURES = '../../fixtures/*.json';
 
 async function bundle(): Promise<void> {
+  await bundleCommandLine({ directory: output, name: 'cli', extension: '.js', external: [FIXTURES] });
   await build({
     absWorkingDir: room,
-    entryPoints: ['src/index.ts', 'src/cli.ts'],
+    entryPoints: ['src/index.ts'],
     outdir: output,
     bundle: true,
     splitting: true,
@@ -43,8 +29,7 @@ async function bundle(): Promise<void> {
     format: 'esm',
     target: 'node24',
     conditions: ['@data-direct/source'],
-    // Fixtures are shipped as files, for people too; dist/package is as deep below them as src/virtual.
-    external: ['koffi', '../../fixtures/*.json'],
+    external: ['koffi', FIXTURES],
     plugins: [builtinsAsUsed],
     minifyWhitespace: true,
     minifySyntax: true,

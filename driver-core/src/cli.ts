@@ -2,35 +2,44 @@
 // `data-direct`: the command line, on a host with or without Kubernetes. Which commands there are; what each does stands in cli/.
 import { parseArgs, styleText } from 'node:util';
 
-import { check } from './cli/check.ts';
 import type { Command, Given, Terminal } from './cli/command.ts';
 import { EXIT } from './cli/command.ts';
-import { dump } from './cli/dump.ts';
+import { write, writeToStreams, written } from './cli/output.ts';
 import { printable } from './cli/printable.ts';
 import { aligned } from './cli/table.ts';
 import { topo } from './cli/topo.ts';
-import { verify } from './cli/verify.ts';
-import { watch } from './cli/watch.ts';
 import type { Host } from './host/host.ts';
 import { leave } from './host/leave.ts';
 import { openLinuxHost } from './host/linux.ts';
 import { VirtualError } from './virtual/errors.ts';
 
-const COMMANDS: readonly Command[] = [topo, check, verify, dump, watch];
+/** Only the one that is asked for is loaded. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  topo: async () => topo,
+  check: async () => (await import('./cli/check.ts')).check,
+  verify: async () => (await import('./cli/verify.ts')).verify,
+  dump: async () => (await import('./cli/dump.ts')).dump,
+  watch: async () => (await import('./cli/watch.ts')).watch,
+};
 
-export async function run(argv: readonly string[], terminal: Terminal, signal: AbortSignal = NEVER): Promise<number> {
+/** `interruption` is asked for by commands that last: what ends by itself may be ended by a signal as any program is. */
+export async function run(
+  argv: readonly string[],
+  terminal: Terminal,
+  interruption: () => AbortSignal = () => NEVER,
+): Promise<number> {
   const [first, ...rest] = argv;
   if (first === 'virtual') return (await import('./virtual/cli.ts')).runVirtual(rest, terminal);
-  const asked = options(argv);
+  const asked = await ask(argv);
   if (asked instanceof Error) return misused(terminal, asked.message);
-  const { values, positionals } = asked;
+  const { values, positionals, commands } = asked;
   const { help, from, ...given } = values;
   const [name, ...operands] = positionals;
   if (help === true) {
     terminal.out(await usage());
     return EXIT.done;
   }
-  const command = COMMANDS.find((known) => known.name === name);
+  const command = commands.find((known) => known.name === name);
   if (!command)
     return misused(terminal, name === undefined ? 'no command given' : `no command ${JSON.stringify(name)}`);
   if (operands.length > 0 && command.operands === undefined)
@@ -41,6 +50,7 @@ export async function run(argv: readonly string[], terminal: Terminal, signal: A
     return misused(terminal, '--container looks into a process of this machine, --from at another one');
   try {
     const host = await hostFrom(typeof from === 'string' ? from : undefined, terminal);
+    const signal = command.lasts ? interruption() : NEVER;
     return await command.run({ host, given, operands, terminal, signal });
   } catch (error) {
     if (!(error instanceof VirtualError)) throw error;
@@ -68,12 +78,26 @@ async function hostFrom(from: string | undefined, { err }: Terminal): Promise<Ho
 interface Asked {
   readonly values: Given;
   readonly positionals: readonly string[];
+  /** Among which the one that was asked for is, if there is such a one. */
+  readonly commands: readonly Command[];
 }
 
-function options(argv: readonly string[]): Asked | Error {
-  const own = COMMANDS.flatMap((command) => Object.entries(command.options));
+/** The command usually stands first; where it does not, or has not such options, all of them are needed to say what is meant. */
+async function ask(argv: readonly string[]): Promise<Asked | Error> {
+  const [first = ''] = argv;
+  const named = Object.hasOwn(COMMANDS, first) ? await COMMANDS[first]?.() : undefined;
+  const asked = named && understand(argv, [named]);
+  return asked && !(asked instanceof Error) ? asked : understand(argv, await allCommands());
+}
+
+function allCommands(): Promise<Command[]> {
+  return Promise.all(Object.values(COMMANDS).map((load) => load()));
+}
+
+function understand(argv: readonly string[], commands: readonly Command[]): Asked | Error {
+  const own = commands.flatMap((command) => Object.entries(command.options));
   try {
-    return parseArgs({
+    const { values, positionals } = parseArgs({
       args: [...argv],
       allowPositionals: true,
       options: {
@@ -81,7 +105,8 @@ function options(argv: readonly string[]): Asked | Error {
         from: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
-    }) as Asked;
+    });
+    return { values, positionals, commands };
   } catch (error) {
     return error as Error;
   }
@@ -94,7 +119,7 @@ async function misused({ err }: Terminal, problem: string): Promise<number> {
 
 async function usage(): Promise<string> {
   const { FIXTURE_NAMES } = await import('./virtual/load.ts');
-  const commands = COMMANDS.flatMap(({ name, does, operands = '', options: own }) => [
+  const commands = (await allCommands()).flatMap(({ name, does, operands = '', options: own }) => [
     [`  ${name} ${operands}`, does],
     ...Object.entries(own).map(([option, { type, does: effect }]) => [
       `    --${option}${type === 'string' ? ' …' : ''}`,
@@ -115,29 +140,27 @@ async function usage(): Promise<string> {
 
 /** styleText leaves the text alone where the stream is no terminal or NO_COLOR is set. */
 const terminal: Terminal = {
-  out: (line) => void process.stdout.write(`${printable(line)}\n`),
-  err: (line) => void process.stderr.write(`${printable(line)}\n`),
+  out: (line) => write(1, `${printable(line)}\n`),
+  err: (line) => write(2, `${printable(line)}\n`),
   paint: (format, text) => styleText(format, text, { stream: process.stdout }),
 };
 
 /** How long an interrupted command has to clean up; one that waits for a device would take longer. */
 const GRACE_MS = 500;
 
-if (import.meta.main) {
-  // A reader that has seen enough, such as head, is no failure.
-  process.stdout.on('error', () => leave(EXIT.done));
+function onSignals(): AbortSignal {
+  writeToStreams();
   const interrupted = new AbortController();
   const interrupt = (): void => {
     interrupted.abort();
     setTimeout(() => leave(EXIT.interrupted), GRACE_MS);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
-  const status = await run(process.argv.slice(2), terminal, interrupted.signal);
-  for (const stream of [process.stdout, process.stderr]) await taken(stream);
-  leave(status);
+  return interrupted.signal;
 }
 
-/** A pipe holds 64 KiB; what is more waits in this process until the reader has taken it. */
-function taken(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => void stream.write('', () => resolve()));
+if (import.meta.main) {
+  const status = await run(process.argv.slice(2), terminal, onSignals);
+  await written();
+  leave(status);
 }

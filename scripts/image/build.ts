@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { bundleDirectory, programs } from '../bundle.ts';
+import { bundleDirectory, filesOf, programs } from '../bundle.ts';
 import { allArchitectures, type Architecture, parseArchitectures } from './architectures.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import { runToEnd } from './errors.ts';
@@ -90,15 +90,15 @@ async function readRelease(): Promise<Release> {
 }
 
 async function printTreeSizes(wanted: readonly Architecture[]): Promise<void> {
-  for (const name of Object.keys(programs)) await printSize(bundleDirectory, [`${name}.mjs`]);
-  for (const directory of wanted.map(rootfsDirectory)) await printSize(directory, await filesBelow(directory));
+  for (const name of Object.keys(programs))
+    await printSize(join(bundleDirectory, `${name}.mjs`), bundleDirectory, await filesOf(name));
+  for (const directory of wanted.map(rootfsDirectory)) await printSize(directory, directory, await filesBelow(directory));
 }
 
-async function printSize(directory: string, files: readonly string[]): Promise<void> {
+async function printSize(called: string, directory: string, files: readonly string[]): Promise<void> {
   const sizes = await Promise.all(files.map(async (file) => (await stat(join(directory, file))).size));
-  const [only] = files.length === 1 ? files : [''];
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  console.log(`${relative(checkout, join(directory, only ?? ''))} ${mebibytes(total)}`);
+  console.log(`${relative(checkout, called)} ${mebibytes(total)}`);
 }
 
 function mebibytes(bytes: number): string {

@@ -4,7 +4,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundle, bundleDirectory, programs } from '../bundle.ts';
+import { bundle, bundleDirectory, filesOf, programs } from '../bundle.ts';
 import { type Architecture, architectures } from './architectures.ts';
 import { type DebianPackage, debianPackages } from './debian.ts';
 import { readElf } from './elf.ts';
@@ -64,7 +64,8 @@ async function assembleOne(architecture: Architecture): Promise<void> {
 async function addPrograms(app: string, architecture: Architecture): Promise<void> {
   const native = `node_modules/@koromix/koffi-linux-${architectures[architecture].npm}`;
   const modules = await Promise.all(['node_modules/koffi', native].map((name) => filesBelow(bundleDirectory, name)));
-  const files = [...Object.keys(programs).map((name) => `${name}.mjs`), ...modules.flat()];
+  const own = await Promise.all(Object.keys(programs).map(filesOf));
+  const files = [...own.flat(), ...modules.flat()];
   for (const file of files) await copyInto(app, join('app', file), join(bundleDirectory, file));
   await copyInto(app, 'licenses/LICENSE', join(checkout, 'LICENSE'));
   await copyInto(app, 'licenses/npm-packages.txt', join(bundleDirectory, 'licences.txt'));

@@ -38,6 +38,8 @@ export interface Command {
   /** What may follow the command's name, as usage shows it; nothing may where it is left out. */
   readonly operands?: string;
   readonly options: Readonly<Record<string, Option>>;
+  /** Until it is interrupted; the others end by themselves. */
+  readonly lasts?: true;
   readonly run: (invocation: Invocation) => Promise<number>;
 }
 

@@ -6,7 +6,6 @@ import type { Node } from './node.ts';
 import { readNode, tellUnread } from './node.ts';
 import { COLOURS } from './shown.ts';
 import { aligned } from './table.ts';
-import { printTree } from './tree.ts';
 
 export const topo: Command = {
   name: 'topo',
@@ -16,7 +15,7 @@ export const topo: Command = {
     const node = await readNode(host, 'None');
     if (given['json']) printJson(node, terminal);
     else if (node.paths.length === 0) terminal.out('no ConnectX or BlueField NIC on this node');
-    else if (given['tree']) printTree(node, terminal);
+    else if (given['tree']) (await import('./tree.ts')).printTree(node, terminal);
     else printTable(node, terminal);
     tellUnread(node, terminal);
     return EXIT.done;

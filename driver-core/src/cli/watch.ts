@@ -14,6 +14,7 @@ const PORT_POLL_MS = 5000;
 export const watch: Command = {
   name: 'watch',
   does: 'paths as they change, until it is interrupted',
+  lasts: true,
   options: {
     json: { type: 'boolean', does: 'for programs, one object a line' },
     socket: { type: 'string', does: 'with --from: take changes there, from data-direct virtual --socket …' },
