@@ -92,7 +92,8 @@ async function readRelease(): Promise<Release> {
 async function printTreeSizes(wanted: readonly Architecture[]): Promise<void> {
   for (const name of Object.keys(programs))
     await printSize(join(bundleDirectory, `${name}.mjs`), bundleDirectory, await filesOf(name));
-  for (const directory of wanted.map(rootfsDirectory)) await printSize(directory, directory, await filesBelow(directory));
+  for (const directory of wanted.map(rootfsDirectory))
+    await printSize(directory, directory, await filesBelow(directory));
 }
 
 async function printSize(called: string, directory: string, files: readonly string[]): Promise<void> {
