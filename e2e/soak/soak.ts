@@ -12,6 +12,7 @@ import { requestChange } from '@data-direct/driver-core';
 
 import { bundle, programs } from '../../scripts/bundle.ts';
 import { hostArchitecture } from '../../scripts/image/architectures.ts';
+import { ENVIRONMENT, NODE_FLAGS } from '../rig/as-in-the-chart.ts';
 import { drawCurve, type Sample } from './curve.ts';
 
 const built = join(import.meta.dirname, '../../build/soak');
@@ -21,8 +22,6 @@ const PAIRS = [
   ['0000:03:00.0', '0009:03:00.0'],
   ['0002:03:00.0', '0008:03:00.0'],
 ] as const;
-/** As the chart starts the agent. */
-const FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=48', '--expose-gc'];
 const SETTLED_MS = 30_000;
 
 interface Fault {
@@ -58,7 +57,9 @@ writeFileSync(
     virtualHost: { fixture: 'gb300-tray', deviceDir: join(directory, 'dev'), controlSocket: control },
   }),
 );
-const agent = spawn(process.execPath, [...FLAGS, join(built, 'agent.mjs'), '--config', join(directory, 'agent.json')], {
+const command = [...NODE_FLAGS, join(built, 'agent.mjs'), '--config', join(directory, 'agent.json')];
+const agent = spawn(process.execPath, command, {
+  env: { ...process.env, ...ENVIRONMENT },
   stdio: ['ignore', 'inherit', 'inherit'],
 });
 const ended = new Promise<number | null>((resolve) => void agent.once('exit', resolve));

@@ -8,13 +8,12 @@ import { parseArgs } from 'node:util';
 import { bundle, programs } from '../../../scripts/bundle.ts';
 import { hostArchitecture } from '../../../scripts/image/architectures.ts';
 import { findGo } from '../../cluster/toolchain/go.ts';
+import { ENVIRONMENT, NODE_FLAGS } from '../../rig/as-in-the-chart.ts';
 import { run } from '../../rig/run.ts';
 import { putSection } from '../document.ts';
 
 const here = import.meta.dirname;
 const built = join(here, '../../../build/bench');
-/** As the chart starts the agent (charts/data-direct/templates/agent/daemonset.yaml). */
-const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=48', '--expose-gc'];
 const LONGEST_MS = 60 * 60_000;
 
 interface Plugin {
@@ -83,7 +82,7 @@ function circumstances(repetitions: number): string {
   const [kernel] = release().split('-');
   return [
     `Node ${process.version}, Linux ${kernel}, ${processors.length} processors (${processors[0]?.model.trim()}),`,
-    `${Math.round(totalmem() / 2 ** 30)} GiB; both Node programs with \`${NODE_FLAGS.join(' ')}\`, bundled.`,
+    `${Math.round(totalmem() / 2 ** 30)} GiB; both Node programs with \`${NODE_FLAGS.join(' ')}\` and \`MALLOC_ARENA_MAX=${ENVIRONMENT.MALLOC_ARENA_MAX}\`, bundled.`,
     `${repetitions === 1 ? 'One run' : `Median of ${repetitions} runs, in brackets the extremes`}. The page cache was warm and counts for nobody.`,
   ].join(' ');
 }
@@ -98,6 +97,7 @@ try {
   const plan = { repetitions: Number(repetitions), plugins: plugins(root) };
   const { stdout } = await run(join(built, 'harness'), [], {
     input: JSON.stringify(plan),
+    env: ENVIRONMENT,
     timeoutMs: LONGEST_MS,
     diesWithRig: true,
     onStderrLine: (line) => console.error(line),
