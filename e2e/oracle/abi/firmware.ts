@@ -29,22 +29,25 @@ export function firmwareQuestions(): Question[] {
     .flatMap(([name, entry]) =>
       typeof entry === 'number'
         ? [{ what: name, expression: SPELLED[name] ?? name, ours: BigInt(entry) }]
-        : aboutMailbox(entry as AnyMailbox),
+        : aboutBits(entry as BitStruct, CUT_SHORT),
     );
 }
 
-interface AnyMailbox {
+/** A table of ours for a struct of mlx5_ifc.h, with the names that it has there. */
+export interface BitStruct {
   readonly name: string;
+  /** Bytes. */
   readonly size: number;
   readonly fields: Readonly<Record<string, Bits>>;
 }
 
-function aboutMailbox({ name, size, fields }: AnyMailbox): Question[] {
+/** Of a struct that is cut short, everything but its size. */
+export function aboutBits({ name, size, fields }: BitStruct, cutShort: ReadonlySet<string>): Question[] {
   const struct = `struct mlx5_ifc_${name}_bits`;
   const about = Object.entries(fields).flatMap(([field, { offset, width }]) => [
     { what: `offset of ${name}.${field}`, expression: `offsetof(${struct}, ${field})`, ours: BigInt(offset) },
     { what: `width of ${name}.${field}`, expression: `sizeof(((${struct} *)0)->${field})`, ours: BigInt(width) },
   ]);
-  if (CUT_SHORT.has(name)) return about;
+  if (cutShort.has(name)) return about;
   return [{ what: `size of ${name}`, expression: `sizeof(${struct}) / 8`, ours: BigInt(size) }, ...about];
 }

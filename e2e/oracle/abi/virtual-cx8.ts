@@ -1,7 +1,6 @@
 // The tables of the virtual ConnectX-8 (e2e/kernel/cx8) as questions for a C compiler: mlx5_ifc.h about firmware commands and contexts, where
 // names are ours too; device.h, qp.h and cq.h about queues, whose structs and constants are named here.
 
-import type { Layout } from '../../kernel/cx8/layout.ts';
 import { entryLayout, mailboxLayout } from '../../kernel/cx8/nic/command-queue.ts';
 import { CQE, cqe } from '../../kernel/cx8/nic/completion-queue.ts';
 import { EVENT, eqe, PORT_SUB_TYPE } from '../../kernel/cx8/nic/event-queue.ts';
@@ -21,12 +20,8 @@ import {
   umrControlSegment,
 } from '../../kernel/cx8/nic/work-request.ts';
 import type { Headers } from './compiler.ts';
-import { mlx5Headers } from './firmware.ts';
+import { aboutBits, type BitStruct, mlx5Headers } from './firmware.ts';
 import type { Question } from './question.ts';
-
-type AnyLayout = Pick<Layout<Readonly<Record<string, never>>>, 'name' | 'size'> & {
-  readonly fields: Readonly<Record<string, { readonly offset: number; readonly width: number }>>;
-};
 
 /** Of these the model has the beginning. */
 const CUT_SHORT: ReadonlySet<string> = new Set(['cmd_out', 'cmd_hca_cap', 'cmd_hca_cap_2', 'mlx5_init_seg']);
@@ -39,6 +34,22 @@ const NEWER_THAN_6_12: ReadonlySet<string> = new Set([
   'PSP_ROTATE_KEY',
 ]);
 
+/** In the enum these begin with MLX5_CMD_OPCODE, all others with MLX5_CMD_OP. */
+const CALLED_OPCODE: ReadonlySet<string> = new Set([
+  'QUERY_VUID',
+  'QUERY_DELEGATED_VHCA',
+  'CREATE_ESW_VPORT',
+  'DESTROY_ESW_VPORT',
+]);
+
+/** Bits of the byte `flags` of an UMR control segment. */
+const UMR_FLAGS = {
+  inline: 'MLX5_UMR_INLINE',
+  fail_if_free: 'MLX5_UMR_CHECK_FREE',
+  fail_if_not_free: 'MLX5_UMR_CHECK_NOT_FREE',
+  offset_enabled: 'MLX5_UMR_TRANSLATION_OFFSET_EN',
+} as const;
+
 /** `directory` holds linux/mlx5. */
 export function queueHeaders(directory: string): Headers {
   const { directories, includes } = mlx5Headers(directory);
@@ -47,20 +58,10 @@ export function queueHeaders(directory: string): Headers {
 
 export function virtualCx8Questions(newest: boolean): Question[] {
   return [
-    ...Object.values<AnyLayout>(layouts).flatMap(aboutBits),
+    ...Object.values<BitStruct>(layouts).flatMap((each) => aboutBits(each, CUT_SHORT)),
     ...structs.flatMap(({ layout, members }) => aboutStruct(layout, members)),
     ...constants(newest).map(([name, ours]) => ({ what: name, expression: name, ours: BigInt(ours) })),
   ];
-}
-
-function aboutBits({ name, size, fields }: AnyLayout): Question[] {
-  const struct = `struct mlx5_ifc_${name}_bits`;
-  const about = Object.entries(fields).flatMap(([field, { offset, width }]) => [
-    { what: `offset of ${name}.${field}`, expression: `offsetof(${struct}, ${field})`, ours: BigInt(offset) },
-    { what: `width of ${name}.${field}`, expression: `sizeof(((${struct} *)0)->${field})`, ours: BigInt(width) },
-  ]);
-  if (CUT_SHORT.has(name)) return about;
-  return [{ what: `size of ${name}`, expression: `sizeof(${struct}) / 8`, ours: BigInt(size) }, ...about];
 }
 
 /** The C member that a field of ours is, or of which it is a part; of another struct for the same bytes where one is named. */
@@ -72,7 +73,7 @@ interface Member {
 const whole = (member: string, struct?: string): Member => ({ member, isPart: false, ...(struct && { struct }) });
 const part = (member: string): Member => ({ member, isPart: true });
 
-function described<F extends object>(layout: AnyLayout & { readonly fields: F }, members: Record<keyof F, Member>) {
+function described<F extends object>(layout: BitStruct & { readonly fields: F }, members: Record<keyof F, Member>) {
   return { layout, members: members as Readonly<Record<string, Member>> };
 }
 
@@ -155,7 +156,7 @@ const structs = [
   }),
 ];
 
-function aboutStruct({ name, size, fields }: AnyLayout, members: Readonly<Record<string, Member>>): Question[] {
+function aboutStruct({ name, size, fields }: BitStruct, members: Readonly<Record<string, Member>>): Question[] {
   const about = Object.entries(fields).flatMap(([field, place]) =>
     aboutMember(`${name}.${field}`, place, { struct: name, member: field, isPart: false, ...members[field] }),
   );
@@ -165,7 +166,7 @@ function aboutStruct({ name, size, fields }: AnyLayout, members: Readonly<Record
 
 function aboutMember(
   what: string,
-  { offset, width }: AnyLayout['fields'][string],
+  { offset, width }: BitStruct['fields'][string],
   { struct, member, isPart }: Required<Member>,
 ): Question[] {
   const from = `8 * offsetof(struct ${struct}, ${member})`;
@@ -189,7 +190,7 @@ function constants(newest: boolean): [name: string, ours: number | bigint][] {
   const commands = Object.entries(OPCODES).filter(([name]) => newest || !NEWER_THAN_6_12.has(name));
   return [
     ...commands.map(([name, opcode]): [string, number] => [
-      `${LATER_COMMANDS.has(name) ? 'MLX5_CMD_OPCODE' : 'MLX5_CMD_OP'}_${name}`,
+      `${CALLED_OPCODE.has(name) ? 'MLX5_CMD_OPCODE' : 'MLX5_CMD_OP'}_${name}`,
       opcode,
     ]),
     ...named('MLX5_CMD_STAT_', STATUS, {
@@ -228,19 +229,3 @@ function constants(newest: boolean): [name: string, ours: number | bigint][] {
     ]),
   ];
 }
-
-/** Since 2024 the enum calls them OPCODE. */
-const LATER_COMMANDS: ReadonlySet<string> = new Set([
-  'QUERY_VUID',
-  'QUERY_DELEGATED_VHCA',
-  'CREATE_ESW_VPORT',
-  'DESTROY_ESW_VPORT',
-]);
-
-/** Bits of the byte `flags` of an UMR control segment. */
-const UMR_FLAGS = {
-  inline: 'MLX5_UMR_INLINE',
-  fail_if_free: 'MLX5_UMR_CHECK_FREE',
-  fail_if_not_free: 'MLX5_UMR_CHECK_NOT_FREE',
-  offset_enabled: 'MLX5_UMR_TRANSLATION_OFFSET_EN',
-} as const;
