@@ -1,20 +1,21 @@
 // The whole agent between a virtual API server and a virtual kubelet: from the operator's spec to devices, and from devices to status.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { DataDirectNodeStatus, NodeResource } from '@data-direct/crds';
 import { applyChange, createVirtualHost, loadFixture, type VirtualHost } from '@data-direct/driver-core';
-import { connect, events } from '@data-direct/kube';
+import { connect, events, leases } from '@data-direct/kube';
 import { startVirtualServer, until, type VirtualServer } from '@data-direct/kube/virtual';
 import { createLog } from '@data-direct/process';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
 import { Checkpoint } from './checkpoint.ts';
 import { Allocations } from './containers/allocations.ts';
 import { createAgent } from './create-agent.ts';
 import { VirtualKubelet } from './kubelet/virtual/kubelet.ts';
 import { ClusterNodeObject, dataDirectNodes } from './node-object.ts';
+import { Metrics } from './metrics.ts';
 import { resource } from './test-support.ts';
 
 const PATH = 'datadirect.dev/path';
@@ -25,6 +26,7 @@ let allocationsFile: string;
 let server: VirtualServer;
 let kubelet: VirtualKubelet;
 let host: VirtualHost;
+let metrics: Metrics;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'agent-'));
@@ -39,6 +41,7 @@ beforeEach(async () => {
   server = await startVirtualServer({ resources: [{ ...dataDirectNodes, status: true, listMapKeys }] });
   kubelet = new VirtualKubelet(directory);
   await kubelet.start();
+  metrics = new Metrics('test');
   host = createVirtualHost(await loadFixture('gb300-tray'));
   onTestFinished(async () => {
     kubelet.stop();
@@ -68,6 +71,7 @@ function startAgent(): () => Promise<void> {
     rescanSeconds: 30,
     allocations,
     log,
+    metrics,
   });
   const stop = new AbortController();
   const running = agent.run(stop.signal);
@@ -187,4 +191,92 @@ test('a node without an object has nothing to advertise', async () => {
   startAgent();
   await until(() => server.requests.some(({ verb }) => verb === 'watch'), 'the watch');
   expect(kubelet.registrations).toEqual([]);
+});
+
+/** The server answers nothing any more, and what it was telling is cut off. */
+function serverGoes(): void {
+  server.fail('reset', { times: 100_000 });
+  server.disturbWatches('reset');
+}
+
+const reasonOf = (index: number): string | undefined => status()?.paths?.[index]?.reason;
+
+test('while the API server is gone the kubelet is told of hardware all the same, and status follows when the server is back', async () => {
+  startAgent();
+  ask(resource({ dataDirect: 'Required' }));
+  await until(() => registered() === 'True', 'registered');
+  serverGoes();
+  applyChange(host, ['unbind', '0009:03:00.0']);
+  await kubelet.until('three paths', healthy(3));
+  await kubelet.admit('train', PATH, 3);
+  expect(reasonOf(0)).toBe('Paired');
+  server.heal();
+  await until(() => reasonOf(0) === 'DmaDriverNotBound', 'the new reason');
+  await until(() => status()?.resources?.[0]?.allocated === 3, 'what was allocated meanwhile');
+});
+
+test('with kubelet and API server gone it waits for both, and is right for each as it comes', async () => {
+  const end = startAgent();
+  ask(resource({ dataDirect: 'Required' }));
+  await until(() => registered() === 'True' && existsSync(checkpointFile), 'registered');
+  await end();
+  kubelet.stop();
+  serverGoes();
+  startAgent();
+  applyChange(host, ['unbind', '0009:03:00.0']);
+  await kubelet.start();
+  await kubelet.until('three paths of what it last knew', healthy(3));
+  server.heal();
+  await until(() => reasonOf(0) === 'DmaDriverNotBound' && registered() === 'True', 'the status');
+  expect(kubelet.lists(PATH).at(-1)).toBe(4);
+});
+
+const beats = (): number => server.requests.filter(({ plural }) => plural === 'leases').length;
+/** Milliseconds. */
+const DAY = 86_400_000;
+
+test.each([
+  ['forward', DAY],
+  ['back', -DAY],
+])('the wall clock jumps %s by a day: nothing expires, nothing is told, and the agent goes on', async (_way, jump) => {
+  startAgent();
+  ask(resource({ dataDirect: 'Required' }));
+  await until(() => registered() === 'True' && server.store.list(leases).length === 1, 'registered');
+  const since = status()?.paths?.map((path) => path.since);
+  const beaten = beats();
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  vi.setSystemTime(Date.now() + jump);
+  applyChange(host, ['unbind', '0016:03:00.0']); // the BlueField, which is nobody's: a round in another day
+  await until(() => reasonOf(4) === 'WaitingForDriver', 'the round');
+  expect(
+    status()
+      ?.paths?.slice(0, 4)
+      .map((path) => path.since),
+  ).toEqual(since?.slice(0, 4));
+  expect(kubelet.registrations).toHaveLength(1);
+  expect(kubelet.healthy(PATH)).toHaveLength(4);
+  expect(beats()).toBe(beaten);
+  expect((await kubelet.admit('train', PATH, 4)).envs['NCCL_IB_DATA_DIRECT']).toBe('1');
+  await kubelet.restart();
+  await kubelet.until('four paths after a restart', healthy(4));
+});
+
+test('a full disk for what was answered: pods are given their paths, it is told, and written once there is room', async () => {
+  mkdirSync(join(directory, 'state'));
+  symlinkSync('/dev/full', `${allocationsFile}.new`);
+  startAgent();
+  ask(resource());
+  await kubelet.until('four paths', healthy(4));
+  await kubelet.admit('train', PATH, 4);
+  await until(
+    async () =>
+      (await metrics.registry.metrics()).includes('data_direct_troubles_total{part="allocations",code="ENOSPC"}'),
+    'the trouble',
+  );
+  expect(existsSync(allocationsFile)).toBe(false);
+  rmSync(`${allocationsFile}.new`);
+  applyChange(host, ['unbind', '0016:03:00.0']); // asks for a round, and with it for a report
+  await until(() => existsSync(allocationsFile), 'the file');
+  expect(readFileSync(allocationsFile, 'utf8')).toContain('NCCL_IB_DATA_DIRECT');
 });

@@ -1,5 +1,5 @@
 // CDI files as a container runtime would find them.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -108,4 +108,17 @@ test('where nothing can be written no names are given, and that is told', async 
   await publish();
   expect(troubles).toMatchObject([{ code: 'EEXIST' }]);
   expect(cdi.has(`${KIND}=0000:03:00.0`)).toBe(false);
+});
+
+test('on a full disk no names are given and the old file stays whole; with room again both are right', async () => {
+  await publish();
+  symlinkSync('/dev/full', join(directory, `${FILE}.new`));
+  await publish({ paths: tray().slice(0, 2) });
+  expect(troubles).toMatchObject([{ code: 'ENOSPC' }]);
+  expect(names()).toHaveLength(4);
+  expect(cdi.has(`${KIND}=0000:03:00.0`)).toBe(false);
+  rmSync(join(directory, `${FILE}.new`));
+  await publish({ paths: tray().slice(0, 2) });
+  expect(names()).toHaveLength(2);
+  expect(cdi.has(`${KIND}=0000:03:00.0`)).toBe(true);
 });

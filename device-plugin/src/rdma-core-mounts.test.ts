@@ -1,5 +1,5 @@
 // The node's rdma-core as mounts: which, where, and what is told where it is not fit.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -77,6 +77,16 @@ test('an upgrade of the node is seen by the next round, and a removal', async ()
   renameSync(join(root, 'usr'), join(root, 'old'));
   expect(await mounted()).toEqual([]);
   expect(troubles).toMatchObject([{ code: 'RDMA_CORE_TOO_OLD' }, { code: 'RDMA_CORE_MISSING' }]);
+});
+
+test('on a full disk nothing is mounted, that is told, and it is tried again', async () => {
+  layRdmaCore(root);
+  mkdirSync(join(directory, 'state'));
+  symlinkSync('/dev/full', `${driverFile}.new`);
+  expect(await mounted()).toEqual([]);
+  expect(troubles).toMatchObject([{ code: 'ENOSPC' }]);
+  rmSync(`${driverFile}.new`);
+  expect(await mounted()).toHaveLength(8);
 });
 
 test('a node without resources keeps nothing of it', async () => {
