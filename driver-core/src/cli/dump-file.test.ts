@@ -140,6 +140,7 @@ it('of a NIC without mlx5_ib, has no RDMA device either', async () => {
   const host = createVirtualHost(await loadFixture('one-domain'));
   const [path] = await round(host);
   host.sysfsTree.directory(host.sysfs.real(`bus/pci/devices/${path?.id}`) as string).entries.delete('infiniband');
+  host.sysfsTree.directory('class/infiniband').entries.delete(path?.nic.rdmaDevice ?? '');
   const before = await round(host);
   expect(before[0]?.reason).toBe('WaitingForDriver');
   expect((await round(await replayed(host)))[0]?.reason).toBe('WaitingForDriver');

@@ -71,11 +71,15 @@ function readPage(fd: number, page: Buffer): Promise<number> {
   });
 }
 
+/** More than any file has that is read here: half a million routes. One that does not end, such as a device by that name, must not take all memory. */
+const MOST_BYTES = 64 << 20;
+
 /** What has been read of a file. */
 class Whole {
-  bytes = Buffer.alloc(0);
   complete = false;
   readonly #fd: number;
+  readonly #pieces: Buffer[] = [];
+  #length = 0;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -83,9 +87,15 @@ class Whole {
 
   /** A full page may have been the last: configuration space is just one. Files of proc, and some of sysfs, have no size. */
   add(page: Buffer, length: number): void {
-    const content = page.subarray(0, length);
-    this.bytes = this.bytes.length === 0 ? Buffer.from(content) : Buffer.concat([this.bytes, content]);
-    this.complete = length < PAGE_BYTES || fstatSync(this.#fd).size === this.bytes.length;
+    this.#pieces.push(Buffer.from(page.subarray(0, length)));
+    this.#length += length;
+    if (this.#length > MOST_BYTES) throw Object.assign(new Error('it does not end'), { code: 'EFBIG', errno: -27 });
+    this.complete = length < PAGE_BYTES || fstatSync(this.#fd).size === this.#length;
+  }
+
+  get bytes(): Buffer {
+    const [first, ...more] = this.#pieces;
+    return first && more.length === 0 ? first : Buffer.concat(this.#pieces);
   }
 }
 

@@ -56,6 +56,12 @@ describe('files of a node', () => {
     expect(await sysfs.readSlow('nothing', '0000:00:00.0')).toMatchObject({ code: 'ENOENT' });
   });
 
+  it('that do not end are an errno', async () => {
+    const devices = await openLinuxHost({ sysfsRoot: '/dev' });
+    expect(devices.sysfs.read('zero')).toMatchObject({ code: 'EFBIG', number: 27, what: 'zero' });
+    expect(await devices.sysfs.readSlow('zero', 'x')).toMatchObject({ code: 'EFBIG', number: 27, what: 'zero' });
+  });
+
   it('need not be there at all', async () => {
     const { proc } = await openLinuxHost({ procRoot: join(directory, 'no-proc') });
     expect(proc.read('net/route')).toMatchObject({ code: 'ENOENT' });
