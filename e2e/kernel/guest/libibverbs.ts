@@ -189,12 +189,12 @@ export class Verbs {
     return keysOf(made(ibv().regDmabufMr(this.#pd, 0, length, 0, fd, access), 'ibv_reg_dmabuf_mr'));
   }
 
-  /** A reliable connection between two queue pairs of this device; the first of them is the one to post to. */
-  connectLoopback(): { from: Pointer; destroy: () => void } {
+  /** A reliable connection between a queue pair of this device, to post to, and one of another, or of its own. */
+  connect(other: Verbs): { from: Pointer; destroy: () => void } {
     const from = this.#createQp();
-    const to = this.#createQp();
-    this.#connect(from, to);
-    this.#connect(to, from);
+    const to = other.#createQp();
+    this.#bringUp(from, to, other);
+    other.#bringUp(to, from, this);
     return { from, destroy: () => [from, to].forEach((qp) => done(ibv().destroyQp(qp), 'ibv_destroy_qp')) };
   }
 
@@ -243,13 +243,13 @@ export class Verbs {
     return made(ibv().createQp(this.#pd, attributes), 'ibv_create_qp');
   }
 
-  #connect(qp: Pointer, to: Pointer): void {
+  #bringUp(qp: Pointer, to: Pointer, other: Verbs): void {
     const steps = {
       init: { port_num: 1, qp_access_flags: REMOTE_READ_AND_WRITE },
       readyToReceive: {
         path_mtu: IBV_MTU_1024,
         dest_qp_num: ibv_qp.read(to, 'qp_num'),
-        ...ownAddress(this.#name),
+        ...addressOf(other.#name),
         ah_port_num: 1,
         max_dest_rd_atomic: 1,
         min_rnr_timer: 12,
@@ -263,8 +263,8 @@ export class Verbs {
   }
 }
 
-/** By which a port reaches itself: its LID on InfiniBand, its first GID on Ethernet. */
-function ownAddress(name: string) {
+/** By which a port is reached: its LID on InfiniBand, its first GID on Ethernet. */
+function addressOf(name: string) {
   const read = (file: string): string => readFileSync(`/sys/class/infiniband/${name}/ports/1/${file}`, 'utf8').trim();
   if (read('link_layer') === 'InfiniBand') return { dlid: Number(read('lid')) };
   const gid = Buffer.from(read('gids/0').replaceAll(':', ''), 'hex');

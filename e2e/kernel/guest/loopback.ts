@@ -1,4 +1,4 @@
-// Data through a memory region over a udmabuf, by RDMA WRITE and READ of a NIC to itself: what arrives is looked at in the memory
+// Data through a memory region over a udmabuf, by RDMA WRITE and READ of a NIC to itself or to another: what arrives is looked at in the memory
 // behind the udmabuf. The data direct region is made by driver-core, in libibverbs' own context and protection domain.
 
 import { closeSync, readdirSync } from 'node:fs';
@@ -24,48 +24,62 @@ export interface Outcome {
 }
 
 export class Loopback {
-  readonly #verbs: Verbs;
+  readonly #near: Verbs;
+  /** The NIC whose region it is. */
+  readonly #far: Verbs;
   readonly #length: number;
   /** The program's own memory, from which it writes and into which it reads. */
   readonly #own: Buffer;
   readonly #ownKeys: Keys;
   /** The memory behind the udmabuf. */
-  readonly #far: Buffer;
+  readonly #shared: Buffer;
   readonly #dmabuf: number;
 
   /** On the NIC with this PCI address. All that `work` makes is gone afterwards, however it ends. */
-  static async on<T>(nic: string, length: number, work: (loopback: Loopback) => Promise<T>): Promise<T> {
-    const [rdmaDevice] = readdirSync(`/sys/bus/pci/devices/${nic}/infiniband`);
-    if (rdmaDevice === undefined) throw new Error(`${nic} has no RDMA device`);
+  static on<T>(nic: string, length: number, work: (loopback: Loopback) => Promise<T>): Promise<T> {
+    return Loopback.between(nic, nic, length, work);
+  }
+
+  /** Likewise, with the region on another NIC. */
+  static async between<T>(
+    near: string,
+    far: string,
+    length: number,
+    work: (loopback: Loopback) => Promise<T>,
+  ): Promise<T> {
+    const names = [...new Set([near, far])].map(rdmaDeviceOf);
     const dmabuf = createDmabuf(loadNative(), '/dev', length);
     if (refused(dmabuf)) throw new Error(`${dmabuf.what}: ${dmabuf.code}`);
-    const verbs = new Verbs(rdmaDevice);
+    const opened: Verbs[] = [];
     try {
-      return await work(new Loopback(verbs, length, dmabuf.fd));
+      for (const name of names) opened.push(new Verbs(name));
+      const [first, second = first] = opened as [Verbs, Verbs?];
+      return await work(new Loopback(first, second, length, dmabuf.fd));
     } finally {
-      verbs.close();
+      for (const verbs of opened) verbs.close();
       closeSync(dmabuf.fd);
     }
   }
 
-  private constructor(verbs: Verbs, length: number, dmabuf: number) {
-    this.#verbs = verbs;
+  private constructor(near: Verbs, far: Verbs, length: number, dmabuf: number) {
+    this.#near = near;
+    this.#far = far;
     this.#length = length;
     this.#dmabuf = dmabuf;
-    this.#far = Buffer.from(koffi.view(map(length, PROT_READ_WRITE, MAP_SHARED, dmabuf), length));
+    this.#shared = Buffer.from(koffi.view(map(length, PROT_READ_WRITE, MAP_SHARED, dmabuf), length));
     this.#own = Buffer.alloc(length);
-    this.#ownKeys = this.#verbs.register(this.#own, ACCESS.LOCAL_WRITE);
+    this.#ownKeys = this.#near.register(this.#own, ACCESS.LOCAL_WRITE);
   }
 
   async registerDataDirect(): Promise<MemoryRegion> {
-    const pd = new ProtectionDomain(this.#device(), this.#verbs.pdHandle, PAGE);
+    const pd = new ProtectionDomain(this.#device(), this.#far.pdHandle, PAGE);
     const region = await registerDmabuf(pd, { fd: this.#dmabuf, length: this.#length });
     if (region instanceof Refusal) throw new Error(`data direct registration: ${region.errno.code}`);
     return region;
   }
 
   registerOrdinary(): Keys {
-    return this.#verbs.registerDmabuf(
+    return this.#far.registerDmabuf(
       this.#dmabuf,
       this.#length,
       ACCESS.LOCAL_WRITE | ACCESS.REMOTE_WRITE | ACCESS.REMOTE_READ,
@@ -74,12 +88,12 @@ export class Loopback {
 
   /** Own memory → the region. */
   write(region: Keys): Promise<Outcome> {
-    return this.#move('write', region, this.#own, this.#far);
+    return this.#move('write', region, this.#own, this.#shared);
   }
 
   /** The region → own memory. */
   read(region: Keys): Promise<Outcome> {
-    return this.#move('read', region, this.#far, this.#own);
+    return this.#move('read', region, this.#shared, this.#own);
   }
 
   async #move(operation: 'write' | 'read', { rkey }: Keys, from: Buffer, to: Buffer): Promise<Outcome> {
@@ -87,8 +101,8 @@ export class Loopback {
     to.fill(0xee);
     const before = Buffer.from(to);
     // A queue pair is in error after a failed transfer, so each gets its own.
-    const { from: qp, destroy } = this.#verbs.connectLoopback();
-    const status = await this.#verbs.transfer(qp, {
+    const { from: qp, destroy } = this.#near.connect(this.#far);
+    const status = await this.#near.transfer(qp, {
       operation,
       local: { address: koffi.address(this.#own), lkey: this.#ownKeys.lkey },
       remote: { address: 0n, rkey },
@@ -101,7 +115,7 @@ export class Loopback {
 
   /** The library's own file as driver-core's door sees a device. */
   #device(): Device {
-    const fd = this.#verbs.commandFd;
+    const fd = this.#far.commandFd;
     return {
       async ioctl(request, bytes, pointers) {
         for (const { offset, target } of pointers) bytes.writeBigUInt64LE(koffi.address(target), offset);
@@ -115,4 +129,10 @@ export class Loopback {
       close: () => Promise.resolve(),
     };
   }
+}
+
+function rdmaDeviceOf(nic: string): string {
+  const [name] = readdirSync(`/sys/bus/pci/devices/${nic}/infiniband`);
+  if (name === undefined) throw new Error(`${nic} has no RDMA device`);
+  return name;
 }

@@ -1,4 +1,4 @@
-// Data through memory regions by RDMA WRITE and READ of a NIC to itself (Debian's libibverbs and libmlx5), behind a translating IOMMU: each
+// Data through memory regions by RDMA WRITE and READ of a NIC to itself or to another (Debian's libibverbs and libmlx5), behind a translating IOMMU: each
 // PCI function has a DMA domain of its own then, and the model counts the bytes that go through each.
 
 import { describe, expect, test } from 'vitest';
@@ -12,17 +12,17 @@ type Kind = 'data direct' | 'ordinary';
 
 export function dataPath(tray: () => TrayMachine): void {
   /** WRITE and READ by a region of this kind, and how many bytes went through which domain meanwhile. */
-  const transfer = async (nic: 'nic0' | 'nic1', kind: Kind) => {
-    const before = (await tray().tray.report(nic)).traffic;
+  const transfer = async (kind: Kind, near: 'nic0' | 'nic1', far = near) => {
+    const before = (await tray().tray.report(near)).traffic;
     const outcomes = await tray().run(
-      ({ Loopback }, address, size, wanted) =>
-        Loopback.on(address, size, async (loopback) => {
+      ({ Loopback }, from, to, size, wanted) =>
+        Loopback.between(from, to, size, async (loopback) => {
           const regions = { 'data direct': await loopback.registerDataDirect(), ordinary: loopback.registerOrdinary() };
           return { write: await loopback.write(regions[wanted]), read: await loopback.read(regions[wanted]) };
         }),
-      [ADDRESS[nic], length, kind] as const,
+      [ADDRESS[near], ADDRESS[far], length, kind] as const,
     );
-    const after = (await tray().tray.report(nic)).traffic;
+    const after = (await tray().tray.report(near)).traffic;
     const moved = (domain: string) => ({
       read: (after[domain]?.read ?? 0) - (before[domain]?.read ?? 0),
       written: (after[domain]?.written ?? 0) - (before[domain]?.written ?? 0),
@@ -47,16 +47,23 @@ export function dataPath(tray: () => TrayMachine): void {
     test.each([
       ['nic0', 'dma0'],
       ['nic1', 'dma1'],
-    ] as const)('data of a data direct region of %s goes through the domain of %s', async (nic, dma) => {
-      const { write, read, moved } = await transfer(nic, 'data direct');
+    ] as const)('data of a data direct region of %s go through the domain of %s', async (nic, dma) => {
+      const { write, read, moved } = await transfer('data direct', nic);
       expect({ write, read }).toEqual({ write: arrived, read: arrived });
       expect(moved(dma)).toEqual({ read: length, written: length });
       // What was read went into the program's own memory, by an ordinary region.
       expect(moved(nic).written).toBe(length);
     });
 
-    test('data of an ordinary region of the same buffer goes through the NIC’s domain', async () => {
-      const { write, read, moved } = await transfer('nic0', 'ordinary');
+    test('data of another NIC’s data direct region go through the domain of that NIC’s DMA function', async () => {
+      const { write, read, moved } = await transfer('data direct', 'nic0', 'nic1');
+      expect({ write, read }).toEqual({ write: arrived, read: arrived });
+      expect(moved('dma1')).toEqual({ read: length, written: length });
+      expect(moved('dma0')).toEqual({ read: 0, written: 0 });
+    });
+
+    test('data of an ordinary region of the same buffer go through the NIC’s domain', async () => {
+      const { write, read, moved } = await transfer('ordinary', 'nic0');
       expect({ write, read }).toEqual({ write: arrived, read: arrived });
       expect(moved('dma0')).toEqual({ read: 0, written: 0 });
       expect(moved('nic0').written).toBe(2 * length);

@@ -39,7 +39,7 @@ export function softwareDevice(machine: () => Machine): void {
     test('data moves between two memory regions, by WRITE and by READ', async () => {
       const outcome = await machine().run(async ({ libibverbs: { Verbs, ACCESS }, addressOf }) => {
         const verbs = new Verbs('rxe0');
-        const { from: qp } = verbs.connectLoopback();
+        const { from: qp } = verbs.connect(verbs);
         const [here, there] = [Buffer.alloc(65536), Buffer.alloc(65536)];
         const access = ACCESS.LOCAL_WRITE | ACCESS.REMOTE_WRITE | ACCESS.REMOTE_READ;
         const local = { address: addressOf(here), ...verbs.register(here, access) };
@@ -59,7 +59,7 @@ export function softwareDevice(machine: () => Machine): void {
     test('a key that nobody gave out reaches nothing', async () => {
       const outcome = await machine().run(async ({ libibverbs: { Verbs, ACCESS }, addressOf }) => {
         const verbs = new Verbs('rxe0');
-        const { from: qp } = verbs.connectLoopback();
+        const { from: qp } = verbs.connect(verbs);
         const [here, there] = [Buffer.alloc(4096, 'x'), Buffer.alloc(4096)];
         const local = { address: addressOf(here), ...verbs.register(here, ACCESS.LOCAL_WRITE) };
         const { rkey } = verbs.register(there, ACCESS.LOCAL_WRITE | ACCESS.REMOTE_WRITE);
