@@ -92,7 +92,7 @@ function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<str
     physfn,
     linkLayer,
     portState,
-    ...(rdmaDevice !== undefined && uverbs === undefined && { uverbs: false }),
+    ...(rdmaDevice !== undefined && { uverbs: uverbs ?? null }),
     ...firmwareOf(nic),
     ...pairingOf(nic, paths.get(fn.address)),
     refused: { ...refusalsOf(nic), ...(refused(port) && { portState: port }) },

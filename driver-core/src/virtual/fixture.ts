@@ -73,8 +73,8 @@ const functionExtension = object({
   vuid: optional(orNull(vuid)),
   /** The DMA function that the kernel named, or null for none, where no VUID is known. */
   pairedWith: optional(orNull(text(PCI_ADDRESS, 'a PCI address'))),
-  /** false = there was no uverbs node. */
-  uverbs: optional(boolean),
+  /** Name of the uverbs node; null = there was none. */
+  uverbs: optional(orNull(text(/^uverbs\d{1,4}$/, 'a name such as uverbs0'))),
   refused: optional(refusals),
   linkLayer: optional(oneOf('InfiniBand', 'Ethernet')),
   portState: optional(oneOf('ACTIVE', 'ARMED', 'INIT', 'DOWN')),

@@ -52,6 +52,8 @@ export interface PciFunction {
   readonly homeDriver: string | undefined;
   /** mlx5_ib makes an RDMA device of it. */
   readonly rdma: boolean;
+  /** Of its uverbs node at the start, where the dump says so. */
+  readonly uverbsNumber: number | undefined;
   /** NICs only. */
   readonly firmware: Firmware | undefined;
   /** As the fixture has it, so that a broken one can be restored. */
@@ -101,6 +103,7 @@ function assembleFunction(dumped: DumpedFunction, { fixture, physfn, index }: Se
     names: dumped.classDevices,
     homeDriver: dumped.extension?.driver ?? homeDrivers[kind],
     rdma: kind === 'nic' && isRdma(dumped),
+    uverbsNumber: numberOf(dumped.extension?.uverbs),
     firmware: kind === 'nic' ? firmwareOf(dumped, ids, { fixture, index }) : undefined,
     intactVpd: dumped.vpd,
     vpd: vpdAtStart(dumped, kind, fixture),
@@ -188,6 +191,10 @@ function vpdAtStart(dumped: DumpedFunction, kind: FunctionKind, fixture: Fixture
 /** A NIC that showed a network interface and no RDMA device runs without mlx5_ib, and so does one that had its driver and showed neither. */
 function isRdma({ classDevices, extension }: DumpedFunction): boolean {
   return classDevices.infiniband.length > 0 || (classDevices.net.length === 0 && extension?.driver !== 'mlx5_core');
+}
+
+function numberOf(uverbs: string | null | undefined): number | undefined {
+  return uverbs === undefined || uverbs === null ? undefined : Number(uverbs.slice('uverbs'.length));
 }
 
 /** A dump cannot hold what firmware answers. rdma_topo's rule finds it: NIC and DMA function of one adapter share the VPD keyword V3. */

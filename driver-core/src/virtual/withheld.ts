@@ -27,7 +27,7 @@ function withholdOf(kernel: Kernel, one: PciFunction, { vuid, pairedWith, uverbs
   if (refused?.vpd) one.vpdRefusal = refused.vpd;
   else one.vpd = one.intactVpd;
   const device = kernel.rdmaDeviceOf(one);
-  if (device && uverbs === false) kernel.setUverbs(device, false);
+  if (device && uverbs === null) kernel.setUverbs(device, false);
   if (!one.firmware) return;
   if (pairedWith !== undefined && vuid !== undefined) one.firmware.dataDirectVuid = vuid ?? undefined;
   one.firmware.portRefusal = refused?.portState;

@@ -8,10 +8,11 @@ import { createVirtualHost, type Host, Observer, VirtualError, type VirtualHost 
 import * as fc from 'fast-check';
 import { run } from '../../../driver-core/src/cli.ts';
 import { dump as dumpCommand } from '../../../driver-core/src/cli/dump.ts';
+import { applyChange, CHANGES } from '../../../driver-core/src/virtual/changes.ts';
 import { FUNCTION_FIELDS, parseFixture } from '../../../driver-core/src/virtual/fixture.ts';
 import { unprivileged } from '../../../driver-core/src/virtual/unprivileged.ts';
 import { judgeCommands, judgeRounds } from '../judge.ts';
-import { entriesOf, machineName } from '../machines.ts';
+import { entriesOf, hostOf, machineName } from '../machines.ts';
 import { bytes, must, type Target, target } from '../target.ts';
 
 const FILE = 'node.json';
@@ -121,6 +122,51 @@ const again = target(
   },
 );
 
+/** Whatever can be done to a machine that does not keep it busy for seconds. */
+const POSSIBLE = CHANGES.filter(({ name }) => name !== 'wedge' && name !== 'rdma-limit');
+const words = fc.constantFrom(
+  ...'0000:03:00.0 0009:03:00.0 0009:06:00.0 0008:03:00.0 0009:02:00.0 0000:03:00.2 mlx5_1 mlx5_4 30 none 0011101 20 V3 VU x'.split(
+    ' ',
+  ),
+  ...'path open get-context devx EIO EACCES EAGAIN EPROTONOSUPPORT 133 shared exclusive on off query_vuid data_direct'.split(
+    ' ',
+  ),
+  ...'log_max_uctx crossing_vhca_mkey query_hca_cap 0x2 VT2547VIRT001MLNXDATADIRECT0 VT2547VIRT002MLNXDATADIRECT0'.split(
+    ' ',
+  ),
+);
+const done = fc.array(
+  fc
+    .constantFrom(...POSSIBLE)
+    .chain(({ name, arguments: { length } }) =>
+      fc.array(words, { minLength: length, maxLength: length }).map((given) => [name, ...given]),
+    ),
+  { maxLength: 20 },
+);
+
+const broken = target(
+  'dump-broken',
+  'the dump of a machine to which anything was done shows what that machine shows',
+  fc.record({ machine: machineName, done, asRoot: fc.boolean() }),
+  async ({ machine, done: changes_, asRoot }) => {
+    const made = hostOf(machine);
+    for (const change of changes_) tryChange(made, change);
+    const host = asRoot ? made : unprivileged(made);
+    const copy = hostFrom(JSON.parse(await dumped(host)));
+    must(copy !== undefined, () => 'its own dump is refused');
+    const [before, after] = [await seen(host), await seen(copy)];
+    must(before === after, () => `another node is seen:\n${firstDifference(before, after)}`);
+  },
+);
+
+function tryChange(host: VirtualHost, change: readonly string[]): void {
+  try {
+    applyChange(host, change);
+  } catch (error) {
+    if (!(error instanceof VirtualError)) throw error;
+  }
+}
+
 const texts = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.json(),
@@ -175,4 +221,4 @@ function hex(number: number, digits: number): string {
   return number.toString(16).padStart(digits, '0');
 }
 
-export const dumpFileTargets: readonly Target[] = [dump, again, cli];
+export const dumpFileTargets: readonly Target[] = [dump, again, broken, cli];

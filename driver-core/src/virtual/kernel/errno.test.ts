@@ -303,6 +303,55 @@ describe.each([
   });
 });
 
+it('checks in the kernel’s order: what is wrong in many ways is told the first of them, whatever is mended in between', async () => {
+  const host = await nodeOf({ when: '', errno: '', ask: pairing, node: { onDemandPaging: false } });
+  applyChange(host, ['capability', NIC, 'crossing_vhca_mkey', 'off']);
+  applyChange(host, ['unbind', DMA]);
+  const device = await opened(host);
+  await getContext(device);
+  await allocPd(device);
+  let wanted: Wanted = { offset: 4096n, iova: 0n, access: 0x42, dataDirect: 3, length: 2n ** 64n - PAGE };
+  const answer = async (mended: Wanted): Promise<string | 0> => {
+    wanted = { ...wanted, ...mended };
+    return asked(register(device, wanted));
+  };
+  expect(await answer({})).toBe('EINVAL'); // offset and iova
+  expect(await answer({ iova: 4096n })).toBe('EINVAL'); // on-demand paging asked for
+  expect(await answer({ access: 0x2 })).toBe('EINVAL'); // remote write alone
+  expect(await answer({ access: 0xf })).toBe('EOPNOTSUPP'); // a kernel without on-demand paging
+});
+
+it('checks alignment before the DMA function, that before the descriptor, its size before the exporter, and that before the firmware', async () => {
+  const host = await nodeOf({ when: '', errno: '', ask: pairing });
+  for (const change of [
+    ['capability', NIC, 'crossing_vhca_mkey', 'off'],
+    ['regroup', DMA, '99'],
+    ['unbind', DMA],
+  ])
+    applyChange(host, change);
+  const device = await opened(host);
+  await getContext(device);
+  await allocPd(device);
+  const dmabuf = await host.gpuDmabuf(GPU, Number(PAGE));
+  if (refused(dmabuf)) throw new Error(dmabuf.code);
+  const wrong: Wanted = { offset: 4096n, iova: 4096n, fd: -1, length: 2n * PAGE, dataDirect: 3 };
+  const answers: (string | 0)[] = [];
+  for (const [wanted, change] of [
+    [wrong],
+    [{ ...wrong, dataDirect: 1 }],
+    [{ ...wrong, dataDirect: 1, offset: 0n, iova: 0n }],
+    [{ fd: -1, length: 2n * PAGE }, ['bind', DMA]],
+    [{ fd: dmabuf.fd, length: 2n * PAGE }],
+    [{ fd: dmabuf.fd }],
+    [{ fd: dmabuf.fd }, ['regroup', DMA, '30']],
+    [{ fd: dmabuf.fd }, ['capability', NIC, 'crossing_vhca_mkey', 'on']],
+  ] as [Wanted, Change?][]) {
+    if (change) applyChange(host, change);
+    answers.push(await asked(register(device, wanted)));
+  }
+  expect(answers).toEqual(['EINVAL', 'EOPNOTSUPP', 'EINVAL', 'EBADF', 'EINVAL', 'ENOTSUPP', 'EOPNOTSUPP', 0]);
+});
+
 describe('a path', () => {
   let host: VirtualHost;
   beforeEach(async () => {

@@ -52,6 +52,12 @@ export interface RdmaDevice extends UverbsDevice {
   hasUverbs: boolean;
 }
 
+/** How an RDMA device is called and numbered that was there before the boot; others get what is free. */
+interface Called {
+  readonly name?: string | undefined;
+  readonly number?: number | undefined;
+}
+
 /** Names by which a call on a NIC's uverbs node can be made to fail. */
 export const CALLS = [
   'open',
@@ -114,19 +120,19 @@ export class Kernel {
   /** Binds what was bound when the fixture was taken; RDMA devices get the names that they had. */
   boot(bound: readonly PciFunction[]): void {
     const byName = bound.toSorted((a, b) => compareNumbered(rdmaName(a), rdmaName(b)));
-    for (const one of byName) this.#bindAs(one, one.names.infiniband[0]);
+    for (const one of byName) this.#bindAs(one, { name: one.names.infiniband[0], number: one.uverbsNumber });
   }
 
   /** Probes with the function's own driver; what the driver says when it does not want it. */
   bind(one: PciFunction): Answer<0> {
-    return this.#bindAs(one, undefined);
+    return this.#bindAs(one, {});
   }
 
-  #bindAs(one: PciFunction, name: string | undefined): Answer<0> {
+  #bindAs(one: PciFunction, called: Called): Answer<0> {
     const driver = one.homeDriver;
     if (!one.present || driver === undefined) return errno('ENODEV', one.address);
     if (this.#drivers.has(one)) return errno('EBUSY', `${one.address} is bound to ${driver}`);
-    const probed = this.#probe(one, name);
+    const probed = this.#probe(one, called);
     if (refused(probed)) return probed;
     this.#drivers.set(one, driver);
     this.#bindings.set(one, this.bindingsOf(one) + 1);
@@ -134,12 +140,12 @@ export class Kernel {
     return 0;
   }
 
-  #probe(one: PciFunction, name: string | undefined): Answer<0> {
+  #probe(one: PciFunction, called: Called): Answer<0> {
     // Another driver, such as vfio-pci, makes nothing that anybody here knows.
     if (MLX5_DRIVERS[one.kind]?.includes(one.homeDriver ?? '') === false) return 0;
     if (one.kind === 'dma') return this.#probeDma(one);
     if (one.kind === 'nic' && this.settings.fwctl) this.#registerFwctl(one);
-    if (one.rdma) this.#registerRdmaDevice(one, name);
+    if (one.rdma) this.#registerRdmaDevice(one, called);
     else this.#announceClassDevices('add', one);
     return 0;
   }
@@ -246,8 +252,16 @@ export class Kernel {
   }
 
   /** uverbs and umad number their nodes across all drivers. */
+  #numbers(): Set<number> {
+    return new Set([...this.rdmaDevices(), ...this.softwareDevices()].map(({ number }) => number));
+  }
+
   #freeNumber(): number {
-    return lowestFree(new Set([...this.rdmaDevices(), ...this.softwareDevices()].map(({ number }) => number)));
+    return lowestFree(this.#numbers());
+  }
+
+  #isFree(number: number | undefined): number is number {
+    return number !== undefined && !this.#numbers().has(number);
   }
 
   fwctlOf(nic: PciFunction): FwctlDevice | undefined {
@@ -291,13 +305,13 @@ export class Kernel {
     return this.rdmaDevices().find((device) => device.hasUverbs && path === `/dev/infiniband/uverbs${device.number}`);
   }
 
-  #registerRdmaDevice(nic: PciFunction, name: string | undefined): void {
+  #registerRdmaDevice(nic: PciFunction, { name, number }: Called): void {
     const refusals = this.#refusals;
     const mkeys = new Mkeys();
     const device: RdmaDevice = {
       nic,
       name: name ?? this.#nameFor(nic),
-      number: this.#freeNumber(),
+      number: this.#isFree(number) ? number : this.#freeNumber(),
       serial: this.#registrations++,
       methods: methodTable(
         mlx5Ops({
