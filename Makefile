@@ -25,7 +25,7 @@ demo: install ## the main job on a virtual tray: pair, advertise, allocate, brea
 	$(TS) e2e/demo/demo.ts --fixture "$(FIXTURE)"
 
 .PHONY: test
-test: check test-unit e2e-oracle e2e-kernel e2e-cluster ## everything: checks, unit tests, rdma_topo, real kernels, real Kubernetes
+test: check test-unit e2e-oracle e2e-grpc-go e2e-kernel e2e-cluster ## everything: checks, unit tests, rdma_topo, grpc-go, real kernels, real Kubernetes
 	@echo "all suites passed"
 
 .PHONY: check
@@ -65,6 +65,10 @@ image: install ## the OCI image for linux/amd64 and linux/arm64 under build/imag
 .PHONY: e2e-oracle
 e2e-oracle: install ## driver-core against rdma_topo and the kernel's headers (fetched from Debian, cached)
 	vitest run --config e2e/oracle/vitest.config.ts
+
+.PHONY: e2e-grpc-go
+e2e-grpc-go: install ## the agent with a kubelet, and the virtual kubelet with a plug-in, that speak grpc-go (needs Go)
+	vitest run --config e2e/grpc-go/vitest.config.ts
 
 .PHONY: e2e-kernel
 e2e-kernel: install ## driver-core on real kernels in QEMU, 6.12 and 7.3 (fetched from Debian, cached)
