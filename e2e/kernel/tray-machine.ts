@@ -7,6 +7,7 @@ import { trayOfFixture } from './cx8/fixture-tray.ts';
 import type { Faults } from './cx8/nic/faults.ts';
 import { ServedTray } from './cx8/served-tray.ts';
 import type { TraySpec } from './cx8/tray-spec.ts';
+import { type VfioUserDevice, vfioUserDevice } from './boot/topology.ts';
 import { boot, type Guest, type Machine } from './machine.ts';
 import { oneDomain } from './topologies.ts';
 import type { KernelSeries } from './versions.ts';
@@ -37,6 +38,12 @@ const topology = [
 /** A case may load the drivers of all adapters anew. */
 const requestMs = 60_000;
 
+const deviceOf = (tray: ServedTray, id: FunctionName): VfioUserDevice => ({
+  id,
+  bus: `${id}-port`,
+  socket: tray.socket(id),
+});
+
 async function traySpec(): Promise<TraySpec> {
   const tray = trayOfFixture(await loadFixture('one-domain'));
   const [pf] = tray.nics;
@@ -50,8 +57,9 @@ export class TrayMachine {
   readonly machine: Machine;
   readonly tray: ServedTray;
   readonly #spec: TraySpec;
-  /** Functions that the guest has to look at anew when the case is over. */
-  readonly #changed = new Set<FunctionName>();
+  readonly #faulty = new Set<NicName>();
+  readonly #rewritten = new Set<DmaName>();
+  readonly #unplugged = new Set<DmaName>();
   #killed = false;
 
   private constructor(machine: Machine, tray: ServedTray, spec: TraySpec) {
@@ -64,7 +72,7 @@ export class TrayMachine {
     const spec = await traySpec();
     const tray = await ServedTray.start(spec);
     try {
-      const devices = names.map((id) => ({ id, bus: `${id}-port`, socket: tray.socket(id) }));
+      const devices = names.map((name) => deviceOf(tray, name));
       const machine = await boot({ kernel, iommu: 'translating', topology, bridgeIds: 'nvidia', devices });
       return new TrayMachine(machine, tray, spec);
     } catch (error) {
@@ -90,12 +98,12 @@ export class TrayMachine {
 
   /** As of now, in place of those before. A driver that is bound anew meets those of its probe. */
   async setFaults(nic: NicName, faults: Faults): Promise<void> {
-    this.#changed.add(nic);
+    this.#faulty.add(nic);
     await this.tray.setFaults(nic, faults);
   }
 
   async setVpd(dma: DmaName, image: Buffer): Promise<void> {
-    this.#changed.add(dma);
+    this.#rewritten.add(dma);
     await this.tray.setVpd(dma, image);
   }
 
@@ -103,6 +111,22 @@ export class TrayMachine {
   vpd(dma: DmaName): Buffer {
     const found = this.#spec.dmaFunctions.find(({ name }) => name === dma);
     return Buffer.from(found?.vpd ?? '', 'base64');
+  }
+
+  /** What the NIC's firmware names, as the tray was made. */
+  vuid(nic: NicName): string {
+    return this.#spec.nics.find(({ name }) => name === nic)?.vuid ?? '';
+  }
+
+  /** The machine's slot is empty afterwards. A NIC cannot go this way: QEMU 11.1 aborts. */
+  async unplug(dma: DmaName): Promise<void> {
+    this.#unplugged.add(dma);
+    await this.machine.unplug(dma);
+  }
+
+  async plug(dma: DmaName): Promise<void> {
+    await this.machine.plug(vfioUserDevice(deviceOf(this.tray, dma)));
+    this.#unplugged.delete(dma);
   }
 
   /** Unbinds the driver and binds it. */
@@ -113,20 +137,28 @@ export class TrayMachine {
   /** No fault, every function there with its driver, every NIC with its uverbs node, no device open. */
   async restore(): Promise<void> {
     if (this.#killed) return;
-    const changed = [...this.#changed];
-    this.#changed.clear();
-    for (const name of changed) {
-      if (name === 'dma0' || name === 'dma1') await this.tray.setVpd(name, this.vpd(name));
-      else await this.tray.setFaults(name, {});
-    }
+    for (const nic of this.#faulty) await this.tray.setFaults(nic, {});
+    for (const dma of this.#rewritten) await this.tray.setVpd(dma, this.vpd(dma));
+    for (const name of this.#unplugged) await this.plug(name);
     await this.run(
-      async ({ closeLeftDevices, drivers }, all, stale) => {
+      async ({ closeLeftDevices, drivers, kept }, all, faulty, rewritten) => {
+        await kept.follower?.end();
+        delete kept.follower;
         await closeLeftDevices();
-        for (const address of stale) drivers.unbind(address);
+        for (const nic of faulty) drivers.unbind(nic);
+        // The kernel measures a VPD once in a function's life. A NIC that had another function's VUID is paired when its own comes.
+        if (rewritten.length > 0) for (const dma of all.dmaFunctions) drivers.unbind(dma);
+        for (const dma of rewritten) drivers.remove(dma);
         await drivers.settle(all);
       },
-      [adapters, changed.map((name) => ADDRESS[name])] as const,
+      [
+        adapters,
+        [...this.#faulty].map((nic) => ADDRESS[nic]),
+        [...this.#rewritten].map((dma) => ADDRESS[dma]),
+      ] as const,
     );
+    this.#faulty.clear();
+    this.#rewritten.clear();
   }
 
   /** QEMU, at once. The tray goes on. */

@@ -78,12 +78,12 @@ async function askOfMemory(
 /** What every driver knows: a region that the NIC reaches by itself. driver-core makes none. */
 export function ordinaryRegistration(
   pd: ProtectionDomain,
-  { fd, length, iova = 0n }: { fd: number; length: number; iova?: bigint },
+  { fd, length, offset = 0n, iova = 0n }: { fd: number; length: number; offset?: bigint; iova?: bigint },
 ): Attribute[] {
   return [
     newHandle(abi.UVERBS_ATTR_REG_DMABUF_MR_HANDLE),
     handle(abi.UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE, pd.handle),
-    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_OFFSET, 0n),
+    input64(abi.UVERBS_ATTR_REG_DMABUF_MR_OFFSET, offset),
     input64(abi.UVERBS_ATTR_REG_DMABUF_MR_LENGTH, BigInt(length)),
     input64(abi.UVERBS_ATTR_REG_DMABUF_MR_IOVA, iova),
     input32(abi.UVERBS_ATTR_REG_DMABUF_MR_FD, fd),

@@ -10,7 +10,12 @@ import * as context from '../../../driver-core/src/verbs/context.ts';
 import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
 import { code, must } from './answers.ts';
-import { askNic, ordinaryRegistration } from './ask-nic.ts';
+import { agreementOn } from './agreement.ts';
+import { askFirmware } from './ask-firmware.ts';
+import { askNic } from './ask-nic.ts';
+import { askVpd } from './ask-vpd.ts';
+import { BindingFollower } from './binding-follower.ts';
+import { askDiscovery, askRegistration } from './data-direct-requests.ts';
 import { drivers } from './drivers.ts';
 import { eventually } from './eventually.ts';
 import { Loopback } from './loopback.ts';
@@ -29,16 +34,21 @@ export const guest = {
   Observer,
   parseVpd,
   drivers,
+  askFirmware,
   askNic,
-  ordinaryRegistration,
+  askVpd,
+  agreementOn,
+  askDiscovery,
+  askRegistration,
+  BindingFollower,
   eventually,
   verbs: { abi, ...context, ...memoryRegion, ...request },
   code,
   must,
   Loopback,
   UeventListener,
-  /** Listeners that live from one request to the next. */
-  kept: new Map<string, UeventListener>(),
+  /** What lives from one request to the next. */
+  kept: {} as { listener?: UeventListener; follower?: BindingFollower },
   askSoftwareDevice,
   libibverbs: { Verbs, ACCESS },
   /** Where a Buffer's bytes are. */

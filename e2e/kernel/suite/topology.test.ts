@@ -72,13 +72,13 @@ describe.each(kernelSeries)('%s', (kernel) => {
     test('a function that is taken out and put in again is announced by its driver leaving and coming', async () => {
       await machine().run(
         async ({ openLinuxHost, UeventListener, kept }, address) => {
-          kept.set('spare', new UeventListener(await openLinuxHost(), ({ env }) => env['PCI_SLOT_NAME'] === address));
+          kept.listener = new UeventListener(await openLinuxHost(), ({ env }) => env['PCI_SLOT_NAME'] === address);
         },
         [spareAddress],
       );
       await machine().unplug('nic1');
       await machine().plug({ driver: 'virtio-rng-pci', bus: 'nic1-port', id: 'nic1' });
-      const announced = await machine().run(async ({ kept }) => kept.get('spare')?.take(4), []);
+      const announced = await machine().run(async ({ kept }) => kept.listener?.take(4), []);
       expect(announced?.map(({ action }) => action)).toEqual(['unbind', 'remove', 'add', 'bind']);
     });
   });
