@@ -102,8 +102,11 @@ function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<str
 function firmwareOf({ firmware }: NicSeen): object {
   const capabilities = firmware?.capabilities;
   if (capabilities) return { queryVuid: capabilities.queryVuid, crossingVhcaMkey: capabilities.crossingVhcaMkey };
-  const refusal = firmware?.refusals.find(({ call }) => call === 'GET_CONTEXT with DEVX');
-  return refusal?.errno.code === 'EINVAL' ? { userContexts: false } : {};
+  return withoutContext(firmware)?.code === 'EINVAL' ? { userContexts: false } : {};
+}
+
+function withoutContext(firmware: NicSeen['firmware']): Errno | undefined {
+  return firmware?.refusals.find(({ call }) => call === 'GET_CONTEXT with DEVX')?.errno;
 }
 
 /**
@@ -132,15 +135,14 @@ function pairingOf(
 
 /** By the kernel on the health path, and by the firmware where it was asked. */
 function refusalsOf({ kernel, firmware }: NicSeen): Refusals {
-  const all = [kernel?.refusal, ...(firmware?.refusals ?? [])];
-  const of = (...calls: readonly Refusal['call'][]) =>
-    all.find((refusal) => refusal && calls.includes(refusal.call))?.errno;
+  const ofKernel = (call: Refusal['call']) => (kernel?.refusal?.call === call ? kernel.refusal.errno : undefined);
+  const ofFirmware = (call: Refusal['call']) => firmware?.refusals.find((refusal) => refusal.call === call)?.errno;
   return {
-    open: kernel?.refusal?.call === 'open' ? kernel.refusal.errno : undefined,
-    getContext: of('GET_CONTEXT'),
-    path: of('GET_DATA_DIRECT_SYSFS_PATH'),
-    devx: of('QUERY_HCA_CAP'),
-    queryVuid: of('QUERY_VUID'),
+    open: ofKernel('open'),
+    getContext: ofKernel('GET_CONTEXT'),
+    path: ofKernel('GET_DATA_DIRECT_SYSFS_PATH'),
+    devx: ofFirmware('QUERY_HCA_CAP') ?? withoutContext(firmware),
+    queryVuid: ofFirmware('QUERY_VUID'),
   };
 }
 
