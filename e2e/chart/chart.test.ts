@@ -404,6 +404,12 @@ describe('values', () => {
     );
   });
 
+  test('of every container the last words are kept, for kubectl describe', async () => {
+    const rendered = await render();
+    const pods = (['DaemonSet', 'Deployment', 'Job'] as const).map((kind) => podOf(rendered.the(kind, '')));
+    for (const pod of pods) expect(onlyContainer(pod).terminationMessagePolicy).toBe('FallbackToLogsOnError');
+  });
+
   test('metrics over TLS and for known readers only: certificate, probes, configuration and rights fit', async () => {
     const rendered = await render({
       metrics: { access: 'TokenReview', tlsSecret: 'certificate', podMonitor: { enabled: true } },
