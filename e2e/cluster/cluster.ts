@@ -10,6 +10,7 @@ import { type ComponentName, componentNames } from './node/components.ts';
 import { logOf, startComponents, stopComponent, troubleOf } from './node/control.ts';
 import { layout, nodeName } from './node/layout.ts';
 import { ctrImport, runClient } from './node/clients.ts';
+import { rebootNode } from './node/reboot.ts';
 import { currentBoot, readState, type RigState } from './node/state.ts';
 import { tearDown } from './node/teardown.ts';
 import { lastLines, type Output, type RunOptions } from '../rig/run.ts';
@@ -42,6 +43,8 @@ export interface Cluster {
   helm(args: readonly string[], options?: RunOptions): Promise<Output>;
   /** Gives the node the images of an OCI archive; pods use them with imagePullPolicy: Never. */
   importImage(archive: string): Promise<void>;
+  /** Ends all that runs on the node and starts it anew; see node/reboot.ts. Resolves when the kubelet answers. */
+  reboot(whileDown?: () => Promise<void>): Promise<void>;
   down(): Promise<void>;
 }
 
@@ -153,6 +156,7 @@ function clusterOf(toolchain: Toolchain): Cluster {
     kubectl: (args, options) => runClient(toolchain, 'kubectl', args, options),
     helm: (args, options) => runClient(toolchain, 'helm', args, options),
     importImage: (archive) => ctrImport(toolchain, archive),
+    reboot: (whileDown = async () => undefined) => withLock(rigLock, () => rebootNode(whileDown)),
     down: () => down(),
   };
 }

@@ -9,6 +9,9 @@ const checkout = join(import.meta.dirname, '../..');
 export const chartDirectory = join(checkout, 'charts/data-direct');
 const namespace = 'data-direct';
 const release = 'data-direct';
+const waiting = ['--wait', '--timeout', '3m'] as const;
+/** Longer than Helm's own, which says what it waited for. */
+const helmTimeoutMs = 200_000;
 
 /** The chart's hostPath directories of its own. */
 export const nodeDirectories = ['/var/lib/data-direct', '/var/lib/data-direct-virtual'] as const;
@@ -55,22 +58,23 @@ export async function installRelease(cluster: Cluster, options: ReleaseOptions =
     'agent.rescanSeconds': '5',
     ...options.values,
   };
-  await cluster.helm([
-    'upgrade',
-    '--install',
-    release,
-    options.chart ?? chartDirectory,
-    '--namespace',
-    namespace,
-    ...Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
-    '--wait',
-    '--timeout',
-    '3m',
-  ]);
+  await cluster.helm(
+    [
+      'upgrade',
+      '--install',
+      release,
+      options.chart ?? chartDirectory,
+      '--namespace',
+      namespace,
+      ...Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
+      ...waiting,
+    ],
+    { timeoutMs: helmTimeoutMs },
+  );
 }
 
 export async function uninstallRelease(cluster: Cluster): Promise<void> {
-  await cluster.helm(['uninstall', release, '--namespace', namespace, '--wait', '--timeout', '3m']);
+  await cluster.helm(['uninstall', release, '--namespace', namespace, ...waiting], { timeoutMs: helmTimeoutMs });
 }
 
 /** What a release that was never uninstalled leaves on the node: for a fresh node it has to go. */

@@ -18,8 +18,8 @@ export default defineConfig({
     include: why === undefined ? ['suite/**/*.test.ts'] : [],
     passWithNoTests: why !== undefined,
     fileParallelism: false,
-    bail: 0,
-    testTimeout: 180_000,
-    hookTimeout: 1_800_000,
+    bail: 4, // a cluster that is dead fails everything, each after its own patience
+    testTimeout: 240_000,
+    hookTimeout: 300_000,
   },
 });

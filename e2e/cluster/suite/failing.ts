@@ -41,6 +41,8 @@ export function failing(world: () => World): void {
         const events = await eventsAbout(world(), 'DataDirectNode', world().node);
         expect(events.map(({ reason, type }) => [type, reason])).toContainEqual(['Warning', 'DmaDriverNotBound']);
       });
+      const { stdout: node } = await world().cluster.kubectl(['describe', 'node', world().node]);
+      expect(node).toMatch(/Warning +DmaDriverNotBound .*path mlx5_1 /);
       expect(await agentMetrics(world())).toMatch(/data_direct_path_state\{[^}]*reason="DmaDriverNotBound"[^}]*\} 1/);
       const { stdout } = await world().cluster.kubectl(['describe', 'ddp', POLICY]);
       console.log(`$ kubectl describe ddp ${POLICY}   # one DMA function unbound\n${stdout}`);

@@ -10,6 +10,7 @@ import { agentPod, RESOURCE, type World } from './world.ts';
 
 const podResources = 'unix:///var/lib/kubelet/pod-resources/kubelet.sock';
 const deadlineMs = 60_000;
+const answerMs = 10_000;
 /** The kubelet serves 100 calls a second of this API (DefaultQPS in pkg/kubelet/apis/podresources), the agent's among them. */
 const intervalMs = 20;
 
@@ -20,6 +21,7 @@ interface Allocatable {
 interface Lister extends grpc.Client {
   getAllocatableResources(
     request: object,
+    options: grpc.CallOptions,
     callback: (error: grpc.ServiceError | null, response: Allocatable) => void,
   ): void;
 }
@@ -30,7 +32,7 @@ export class AllocatableDevices {
 
   constructor(world: World) {
     const loaded = grpc.loadPackageDefinition(
-      loadSync(`${import.meta.dirname}/pod-resources.proto`, { keepCase: true }),
+      loadSync(`${import.meta.dirname}/pod-resources.proto`, { keepCase: true, defaults: true }),
     );
     const service = (loaded['v1'] as Record<string, unknown>)['PodResourcesLister'] as new (
       target: string,
@@ -42,7 +44,9 @@ export class AllocatableDevices {
 
   async count(): Promise<number> {
     const { devices } = await new Promise<Allocatable>((resolve, reject) => {
-      this.#lister.getAllocatableResources({}, (error, response) => (error ? reject(error) : resolve(response)));
+      this.#lister.getAllocatableResources({}, { deadline: Date.now() + answerMs }, (error, response) =>
+        error ? reject(error) : resolve(response),
+      );
     });
     return devices.filter(({ resource_name }) => resource_name === RESOURCE).flatMap(({ device_ids }) => device_ids)
       .length;
@@ -58,6 +62,24 @@ export class AllocatableDevices {
       await sleep(intervalMs);
     }
     throw new Error(`the kubelet still does not see ${count} devices ${deadlineMs / 1000} s after ${kind}`);
+  }
+
+  /**
+   * Every number of healthy devices that the kubelet went through until it is `full` again, once it was not; and how long it was not, in
+   * milliseconds.
+   */
+  async gap(full: number): Promise<{ counts: readonly number[]; ms: number }> {
+    const counts: number[] = [];
+    const asked = performance.now();
+    let began: number | undefined;
+    while (performance.now() - asked < deadlineMs) {
+      const count = await this.count();
+      if (count !== counts.at(-1)) counts.push(count);
+      if (count !== full) began ??= performance.now();
+      else if (began !== undefined) return { counts, ms: performance.now() - began };
+      await sleep(intervalMs);
+    }
+    throw new Error(`the kubelet held ${counts.join(', then ')} devices for healthy within ${deadlineMs / 1000} s`);
   }
 
   /** The agent's control socket as the node sees it: no `kubectl exec` in what is measured. */

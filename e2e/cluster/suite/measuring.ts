@@ -1,4 +1,5 @@
-// Chapter: what agent and operator weigh, as the kubelet counts it. Printed, not asserted.
+// Chapter: what agent and operator weigh, as the kubelet counts it. Printed, not asserted. The working set is anonymous memory and a little of the
+// kernel's own: the pages of program files are counted where the image was unpacked. After work it is V8's heap that has grown.
 import { describe, expect, test } from 'vitest';
 
 import { figure } from './figures.ts';
@@ -15,8 +16,8 @@ interface Summary {
   }[];
 }
 
-export function measuring(world: () => World): void {
-  describe('memory', () => {
+export function measuring(world: () => World, when: string): void {
+  describe(`memory, ${when}`, () => {
     test.each(['agent', 'operator'])('the kubelet knows the working set of the %s', async (name) => {
       const memory = await eventually(`the kubelet has measured the ${name}`, async () => {
         const { stdout } = await world().cluster.kubectl([
@@ -32,7 +33,7 @@ export function measuring(world: () => World): void {
       });
       expect(memory.workingSetBytes).toBeGreaterThan(0);
       figure(
-        `${name}: working set / anonymous`,
+        `${name}, ${when}: working set / anonymous`,
         `${mebibytes(memory.workingSetBytes)} / ${mebibytes(memory.rssBytes)}`,
       );
     });

@@ -52,6 +52,12 @@ export function readPod(world: World, name: string): Promise<V1Pod> {
   return world.core.readNamespacedPod({ namespace, name });
 }
 
+/** What must not change while others restart: the very same container, never restarted. */
+export async function containerOf(world: World, name: string): Promise<unknown> {
+  const status = (await readPod(world, name)).status?.containerStatuses?.[0];
+  return { id: status?.containerID, restarts: status?.restartCount };
+}
+
 /** Waits until the pod runs and tells what it printed. */
 export async function given(world: World, name: string): Promise<Given> {
   await eventually(
@@ -62,7 +68,7 @@ export async function given(world: World, name: string): Promise<Given> {
       const { phase, reason, message } = pod.status ?? {};
       throw new Error([phase, reason, message].filter(Boolean).join(' '));
     },
-    { seconds: 60 },
+    { seconds: 90 },
   );
   const log = await eventually(`pod ${name} has said everything`, async () => {
     const text = await world.core.readNamespacedPodLog({ namespace, name });
@@ -87,4 +93,10 @@ export async function deletePod(world: World, name: string): Promise<void> {
     const { items } = await world.core.listNamespacedPod({ namespace });
     return items.every((pod) => pod.metadata?.name !== name) || undefined;
   });
+}
+
+/** Whatever a test that failed half-way left: the next finds all devices free. */
+export async function deletePods(world: World): Promise<void> {
+  const { items } = await world.core.listNamespacedPod({ namespace });
+  for (const { metadata } of items) await deletePod(world, metadata?.name ?? '');
 }

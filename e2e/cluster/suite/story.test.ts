@@ -1,21 +1,24 @@
 // The suite is one story on one cluster: install, use, break and mend, restart, upgrade, uninstall. Each chapter is a file; their order is here.
 import { afterAll, beforeAll } from 'vitest';
 
-import { up } from '../cluster.ts';
+import { type Cluster, up } from '../cluster.ts';
 import { buildImage, installRelease, removeNodeState } from '../release.ts';
+import { agreeing } from './agreeing.ts';
 import { allocating } from './allocating.ts';
 import { choosing } from './choosing.ts';
 import { failing } from './failing.ts';
 import { fencing } from './fencing.ts';
+import { hardening } from './hardening.ts';
 import { installing } from './installing.ts';
 import { measuring } from './measuring.ts';
 import { printFigures } from './figures.ts';
 import { judging } from './judging.ts';
+import { outlasting } from './outlasting.ts';
 import { refusing } from './refusing.ts';
 import { restarting } from './restarting.ts';
 import { uninstalling } from './uninstalling.ts';
 import { upgrading } from './upgrading.ts';
-import { worldOf, type World } from './world.ts';
+import { NAMESPACE, worldOf, type World } from './world.ts';
 
 let world: World;
 const theWorld = (): World => world;
@@ -23,10 +26,13 @@ const theWorld = (): World => world;
 beforeAll(async () => {
   const image = await buildImage();
   await removeNodeState();
-  const cluster = await up({ fresh: true });
-  await cluster.importImage(image.archive);
+  const cluster = await up({ fresh: true, report: (line) => console.log(line) });
   world = worldOf(cluster);
-  await installRelease(cluster);
+  await cluster.importImage(image.archive);
+  await installRelease(cluster).catch(async (error: unknown) => {
+    await tellWhy(cluster);
+    throw error;
+  });
 }, 1_800_000);
 
 afterAll(async () => {
@@ -35,13 +41,32 @@ afterAll(async () => {
 }, 120_000);
 
 installing(theWorld);
+measuring(theWorld, 'fresh');
 refusing(theWorld);
 fencing(theWorld);
 allocating(theWorld);
 choosing(theWorld);
 failing(theWorld);
 judging(theWorld);
-measuring(theWorld);
+measuring(theWorld, 'after work');
 restarting(theWorld);
+outlasting(theWorld);
+hardening(theWorld);
+agreeing(theWorld);
 upgrading(theWorld);
 uninstalling(theWorld);
+
+/** A release that does not come up is judged by what its pods say. */
+async function tellWhy(cluster: Cluster): Promise<void> {
+  const asked = [
+    ['describe', 'pods'],
+    ['logs', 'daemonset/data-direct-agent', '--tail=20'],
+    ['logs', 'deployment/data-direct-operator', '--tail=20'],
+  ];
+  for (const what of asked) {
+    const { stdout } = await cluster
+      .kubectl([...what, '--namespace', NAMESPACE])
+      .catch((error: Error) => ({ stdout: error.message }));
+    console.log(`$ kubectl ${what.join(' ')}\n${stdout}`);
+  }
+}

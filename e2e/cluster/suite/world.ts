@@ -54,7 +54,7 @@ export function worldOf(cluster: Cluster): World {
 export async function eventually<T>(
   what: string,
   ask: () => Promise<T | undefined>,
-  { seconds = 30, intervalMs = 200 } = {},
+  { seconds = 60, intervalMs = 200 } = {},
 ): Promise<T> {
   let answer: T | undefined;
   await until({ what, timeoutMs: seconds * 1000, intervalMs }, async () => {
@@ -182,6 +182,17 @@ export async function agentMetrics(world: World): Promise<string> {
     `/api/v1/namespaces/${NAMESPACE}/pods/${pod.metadata?.name}:9464/proxy/metrics`,
   ]);
   return stdout;
+}
+
+/** When the agent said that the kubelet follows it, in milliseconds since 1970; of its container that runs now. */
+export async function followedAt(world: World): Promise<readonly number[]> {
+  const { metadata } = await agentPod(world);
+  const { stdout } = await world.cluster.kubectl(['logs', '--namespace', NAMESPACE, metadata?.name ?? '']);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { time: string; msg: string });
+  return lines.filter(({ msg }) => msg === 'the kubelet follows this resource').map(({ time }) => Date.parse(time));
 }
 
 /** Changes the virtual host inside the agent, from outside, as a person would. */

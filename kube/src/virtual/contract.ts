@@ -351,7 +351,7 @@ export const contract: readonly Claim[] = [
           api,
           lease,
           identity,
-          retryMs: 20,
+          retryMs: 1000, // also how long a server may take to answer
           onElected: () => {},
           onLost: (error) => errors.push(error),
           onError: (error) => errors.push(error),
