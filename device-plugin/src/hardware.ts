@@ -115,12 +115,14 @@ export class Hardware {
 /** A round that something else than the hardware asked for. */
 const NOTHING_CHANGED: Trigger = { kind: 'uevents', functions: [] };
 
-/** What asks for more wins: lost events, then a rescan, then events about some functions, then ports. */
+/** What asks for more wins: lost events, then a rescan; events and ports are of functions, and add up. */
 const WEIGHT: Readonly<Record<Trigger['kind'], number>> = { gap: 3, start: 2, rescan: 2, uevents: 1, ports: 0 };
 
 function merged(before: Trigger | undefined, next: Trigger): Trigger {
   if (before === undefined) return next;
-  if (before.kind === 'uevents' && next.kind === 'uevents')
-    return { kind: 'uevents', functions: [...new Set([...before.functions, ...next.functions])] };
+  if ('functions' in before && 'functions' in next) {
+    const kind = before.kind === 'uevents' ? before.kind : next.kind;
+    return { kind, functions: [...new Set([...before.functions, ...next.functions])] };
+  }
   return WEIGHT[before.kind] < WEIGHT[next.kind] ? next : before;
 }

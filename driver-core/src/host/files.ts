@@ -21,7 +21,7 @@ export function linuxFiles(root: string, lanes: Lanes): Files {
   return {
     list: (path) => answer(path, () => readdirSync(at(path)).toSorted()),
     link: (path) => answer(path, () => readlinkSync(at(path))),
-    identity: (path) => answer(path, () => `${lstatSync(at(path), { bigint: true }).ino}`),
+    identity: (path) => answer(path, () => identityOf(at(path)) ?? new Errno('ENOENT', 2, path)),
     real: (path) => answer(path, () => belowRoot(top, realpathSync.native(at(path)), path)),
     read: (path) => answer(path, () => readNow(at(path))),
     readSlow: (path, device) =>
@@ -99,6 +99,11 @@ class Whole {
   }
 }
 
+/** What is not there is asked for in every round, and an exception costs more than the question. */
+function identityOf(file: string): string | undefined {
+  return lstatSync(file, { bigint: true, throwIfNoEntry: false })?.ino.toString();
+}
+
 /** The root may be absent (a host without PCI, /proc not mounted): then every answer is ENOENT. */
 function realpath(root: string): string {
   const real = answer(root, () => realpathSync.native(root));
@@ -110,7 +115,7 @@ function belowRoot(top: string, real: string, path: string): string {
   throw Object.assign(new Error(`${path} leads out of ${top}`), { code: 'EXDEV', errno: -18 });
 }
 
-function answer<T>(path: string, ask: () => T): Answer<T> {
+function answer<T>(path: string, ask: () => Answer<T>): Answer<T> {
   try {
     return ask();
   } catch (error) {

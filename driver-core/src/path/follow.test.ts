@@ -107,6 +107,24 @@ describe('following a node', () => {
     await triggers.return(undefined);
   });
 
+  it('hears that mlx5_ib was loaded anew below a NIC whose own driver stayed', async () => {
+    const { host, clock } = await following();
+    const reload: Uevent = {
+      kind: 'event',
+      action: 'bind',
+      devpath: '/devices/pci0000:00/0000:00:00.0/0000:03:00.0/mlx5_core.rdma.0',
+      env: { SUBSYSTEM: 'auxiliary' },
+    };
+    const telling = Object.create(host, { uevents: { value: () => [reload] } }) as Host;
+    const triggers = follow(telling, { ...OPTIONS, signal: new AbortController().signal });
+    expect(await next(triggers)).toEqual({ kind: 'start' });
+    const trigger = next(triggers);
+    await settle();
+    clock.advance(DEBOUNCE);
+    expect(await trigger).toEqual({ kind: 'uevents', functions: ['0000:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
   it('rescans when nothing is heard, because not everything makes an event', async () => {
     const { host, clock, triggers } = await following();
     const trigger = next(triggers);

@@ -24,8 +24,11 @@ export interface FollowOptions {
   readonly signal: AbortSignal;
 }
 
-/** RDMA devices tell of themselves only in their own network namespace; PCI functions tell everyone (lib/kobject_uevent.c). */
-const SUBSYSTEMS: ReadonlySet<string | undefined> = new Set(['pci', 'infiniband', 'infiniband_verbs']);
+/**
+ * RDMA devices tell of themselves only in their own network namespace; PCI functions tell everyone (lib/kobject_uevent.c), and so do the parts of one
+ * that drivers take (auxiliary): mlx5_ib may be loaded anew while mlx5_core stays.
+ */
+const SUBSYSTEMS: ReadonlySet<string | undefined> = new Set(['pci', 'auxiliary', 'infiniband', 'infiniband_verbs']);
 
 /** More than any node has: beyond it nothing is gained by names. */
 const MOST_FUNCTIONS = 4096;
@@ -50,8 +53,9 @@ export async function* follow(host: Host, options: FollowOptions): AsyncGenerato
       await Promise.race([pending.something, failure.promise, sleepUnless(host, rescanMs, ended, pending.something)]);
       if (pending.any) await host.clock.sleep(debounceMs, ended);
       if (ended.aborted) return;
-      ports?.renew();
-      yield pending.take();
+      const trigger = pending.take();
+      if (trigger.kind !== 'ports') ports?.renew(trigger.kind === 'uevents' ? trigger.functions : undefined);
+      yield trigger;
     }
   } finally {
     stop.abort();
@@ -113,10 +117,11 @@ class Pending {
     return trigger;
   }
 
-  /** What asks for more speaks for the rest: a round reads every port in any case. */
+  /** What asks for more speaks for the rest. */
   #merged(): Trigger {
     if (this.#gap) return { kind: 'gap' };
-    if (this.#functions.size > 0) return { kind: 'uevents', functions: [...this.#functions] };
+    if (this.#functions.size > 0)
+      return { kind: 'uevents', functions: [...new Set([...this.#functions, ...this.#ports])] };
     return this.#ports.size > 0 ? { kind: 'ports', functions: [...this.#ports] } : { kind: 'rescan' };
   }
 }

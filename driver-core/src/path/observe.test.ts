@@ -351,7 +351,12 @@ describe('a fault', () => {
 
 /** Counts what reaches a device. */
 function counting(host: Host) {
-  const counts = { opened: [] as string[], vpdRead: [] as string[], configRead: [] as string[] };
+  const counts = {
+    opened: [] as string[],
+    vpdRead: [] as string[],
+    configRead: [] as string[],
+    stateRead: [] as string[],
+  };
   const counted: Host = Object.create(host, {
     dmabuf: { value: (bytes: number) => host.dmabuf(bytes) },
     openDevice: {
@@ -370,6 +375,7 @@ function counting(host: Host) {
         readSlow: (path, device) => {
           if (path.endsWith('/vpd')) counts.vpdRead.push(device);
           if (path.endsWith('/config')) counts.configRead.push(device);
+          if (path.endsWith('/state')) counts.stateRead.push(device);
           return host.sysfs.readSlow(path, device);
         },
       } satisfies Host['sysfs'],
@@ -399,8 +405,21 @@ describe('what reaches a device', () => {
     counts.opened.length = 0;
     counts.vpdRead.length = 0;
     counts.configRead.length = 0;
+    counts.stateRead.length = 0;
     expect(await observer.round({ trigger: { kind: 'uevents', functions: ['0009:06:00.0'] } })).toEqual(before);
-    expect(counts).toEqual({ opened: [], vpdRead: [], configRead: [] });
+    expect(counts).toEqual({ opened: [], vpdRead: [], configRead: [], stateRead: [] });
+  });
+
+  it('is asked of the ports that are said to have changed, and of no other', async () => {
+    const host = await tray();
+    const { counts, counted } = counting(host);
+    const observer = new Observer(counted);
+    await observer.round();
+    counts.stateRead.length = 0;
+    change(host, ['port-down', NIC]);
+    const [path] = await observer.round({ trigger: { kind: 'ports', functions: [NIC] } });
+    expect(path).toMatchObject({ reason: 'PortDown' });
+    expect(counts.stateRead).toEqual([NIC]);
   });
 
   it('is asked again at a rescan, without reading any VPD again', async () => {

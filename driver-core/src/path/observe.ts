@@ -1,11 +1,9 @@
 // One round: reads everything that bears on paths, through the host's door. It concludes nothing; assess.ts does.
-// What reaches a device is read once and kept while nothing speaks against it: the VPD of a function, the kernel's answer about a NIC.
+// What reaches a device is read once and kept while nothing speaks against it: the VPD of a function, the kernel's answer about a NIC, a port's state.
 import { isReadable } from '../binding/evidence.ts';
 import type { Answer, Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
-import { ClassDevices } from '../pci/class-devices.ts';
 import type { NicAttachment, PciFunction } from '../pci/functions.ts';
-import { listFunctions, readAttachment, readNicAttachment } from '../pci/functions.ts';
 import { mayHaveDataDirect, modelName } from '../pci/ids.ts';
 import type { Vpd } from '../pci/vpd.ts';
 import { parseVpd, VpdError } from '../pci/vpd.ts';
@@ -15,13 +13,19 @@ import { defaultRouteInterfaces } from './default-route.ts';
 import type { Trigger } from './follow.ts';
 import { AcsObserver } from './observe-acs.ts';
 import { FirmwareObserver } from './observe-firmware.ts';
+import type { AttachedNic } from './observe-functions.ts';
+import { FunctionObserver } from './observe-functions.ts';
+import { PortObserver } from './observe-ports.ts';
 import type { Path, VerificationLevel } from './path.ts';
 import type { DmaSeen, KernelSeen, NicSeen, Snapshot, VpdSeen } from './snapshot.ts';
 
 export interface RoundOptions {
   /** Default: Probe. */
   readonly verification?: VerificationLevel;
-  /** What asked for the round. What is known about functions that events spoke of is not used again, and nothing at all after lost events. */
+  /**
+   * What asked for the round. What is known about functions that events spoke of is not used again, and nothing at all after lost events. Without it
+   * nothing is taken from the round before but VPDs.
+   */
   readonly trigger?: Trigger;
   /**
    * Whether the kernel is asked again about functions of which no event has come. Default: unless uevents or ports asked for the round.
@@ -36,16 +40,13 @@ interface Kept<T> {
   readonly value: T;
 }
 
-/** A NIC function and what is attached to it. */
-interface AttachedNic extends NicAttachment {
-  readonly fn: PciFunction;
-}
-
 /** What every NIC of one round is seen against. */
 interface Surroundings {
   readonly nics: ReadonlyMap<string, AttachedNic>;
   readonly defaultRoute: ReadonlySet<string>;
   readonly dmas: readonly Omit<DmaSeen, 'vpd'>[];
+  /** What the kernel's answers depend on besides the NIC itself. */
+  readonly pairable: string;
   readonly verification: VerificationLevel;
 }
 
@@ -54,11 +55,15 @@ export class Observer {
   readonly #vpds = new Map<string, Kept<Promise<VpdSeen>>>();
   readonly #answers = new Map<string, Kept<KernelSeen>>();
 
+  readonly #functions: FunctionObserver;
+  readonly #ports: PortObserver;
   readonly #acs: AcsObserver;
   readonly #firmware: FirmwareObserver;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#functions = new FunctionObserver(host.sysfs);
+    this.#ports = new PortObserver(host);
     this.#acs = new AcsObserver(host);
     this.#firmware = new FirmwareObserver(host);
   }
@@ -71,16 +76,12 @@ export class Observer {
   async observe({ verification = 'Probe', trigger, reverify }: RoundOptions = {}): Promise<Snapshot> {
     this.#forget(trigger, reverify);
     const { sysfs, proc } = this.#host;
-    const functions = listFunctions(sysfs);
-    const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
-    const attached = (fn: PciFunction) => ({ fn, ...readAttachment(sysfs, fn) });
-    const dmas = ofKind('dma').map((fn) => ({ ...attached(fn), incarnation: this.#incarnation(fn) }));
-    const classes = new ClassDevices(sysfs);
-    const attachedNics = ofKind('nic').map((fn) => ({ fn, ...readNicAttachment(sysfs, fn, classes) }));
+    const { functions, nics: attachedNics, dmas, gpus } = this.#functions.observe();
     const surroundings: Surroundings = {
       nics: new Map(attachedNics.map((nic) => [nic.fn.address, nic])),
       defaultRoute: defaultRouteInterfaces(proc, sysfs),
       dmas,
+      pairable: JSON.stringify(dmas.map((dma) => [dma.fn.path, dma.driver, dma.incarnation])),
       verification,
     };
     const [nics, dmasSeen, acs] = await Promise.all([
@@ -94,7 +95,7 @@ export class Observer {
       functions,
       nics: await this.#firmware.observe(nics, dmasSeen),
       dmas: dmasSeen,
-      gpus: ofKind('gpu').map(attached),
+      gpus,
       ...acs,
       rdmaNamespacesShared: this.#rdmaNamespacesShared(),
     };
@@ -109,39 +110,17 @@ export class Observer {
       fn,
       ...attachment,
       model,
-      linkLayer: this.#linkLayer(fn, attachment),
       defaultRoute: attachment.netdevs.some((name) => surroundings.defaultRoute.has(name)),
       vpd: eligible ? await this.#vpd(physical.fn, physical.driver) : undefined,
-      port: await this.#port(fn, attachment),
+      ...(await this.#ports.observe(attached)),
       kernel: eligible ? await this.#kernel(fn, attachment, surroundings) : undefined,
       firmware: undefined,
     };
   }
 
-  /** sysfs makes a new link whenever a driver takes a function. */
-  #incarnation({ path }: PciFunction): string | undefined {
-    const identity = this.#host.sysfs.identity(`${path}/driver`);
-    return refused(identity) ? undefined : identity;
-  }
-
-  /** In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state. */
-  #linkLayer(fn: PciFunction, { rdmaDevice }: NicAttachment): NicSeen['linkLayer'] {
-    const bytes = this.#host.sysfs.read(`${fn.path}/infiniband/${rdmaDevice}/ports/1/link_layer`);
-    const text = refused(bytes) ? undefined : bytes.toString('latin1').trim();
-    return text === 'InfiniBand' || text === 'Ethernet' ? text : undefined;
-  }
-
-  /** mlx5 asks the firmware each time. The file says "4: ACTIVE" (drivers/infiniband/core/sysfs.c, state_show). */
-  async #port(fn: PciFunction, { rdmaDevice }: NicAttachment): Promise<string | Errno | undefined> {
-    if (rdmaDevice === undefined) return undefined;
-    const bytes = await this.#host.sysfs.readSlow(`${fn.path}/infiniband/${rdmaDevice}/ports/1/state`, fn.address);
-    return refused(bytes) ? bytes : bytes.toString('latin1').replace(/^\d+:/, '').trim();
-  }
-
   async #kernel(fn: PciFunction, { uverbs, rdmaDevice }: NicAttachment, around: Surroundings) {
     if (uverbs === undefined) return undefined;
-    const pairable = around.dmas.map((dma) => [dma.fn.path, dma.driver, dma.incarnation]);
-    const key = JSON.stringify([fn.path, uverbs, rdmaDevice, around.verification, pairable]);
+    const key = `${fn.path} ${uverbs} ${rdmaDevice} ${around.verification} ${around.pairable}`;
     const kept = this.#answers.get(fn.address);
     if (kept?.key === key) return kept.value;
     const value = await askKernel(this.#host, { address: fn.address, uverbs }, around.verification);
@@ -177,6 +156,8 @@ export class Observer {
   #forget(trigger: Trigger | undefined, reverify = trigger?.kind !== 'uevents' && trigger?.kind !== 'ports'): void {
     if (reverify || trigger?.kind === 'gap') this.#answers.clear();
     if (trigger?.kind === 'gap') this.#vpds.clear();
+    this.#functions.forget(trigger);
+    this.#ports.forget(trigger);
     this.#firmware.forget(trigger, reverify);
     if (trigger?.kind === 'ports') return;
     this.#acs.forget(trigger);

@@ -29,9 +29,14 @@ export class PortWatch {
     this.#known = portStates(host);
   }
 
-  /** A round is about to read every port itself: what differs from now on is news. */
-  renew(): void {
-    this.#known = portStates(this.#host);
+  /** A round is about to read ports itself, all or those of the functions that it was told of: what differs from now on is news. */
+  renew(functions?: readonly string[]): void {
+    this.#known = functions ? this.#renewed(new Set(functions)) : portStates(this.#host);
+  }
+
+  async #renewed(functions: ReadonlySet<string>): Promise<States> {
+    const [before, now] = await Promise.all([this.#known, portStates(this.#host, functions)]);
+    return new Map([...[...before].filter(([address]) => !functions.has(address)), ...now]);
   }
 
   /** Calls `changed` with the functions whose ports came, went or changed their state. Ends when the signal aborts. */
@@ -62,8 +67,9 @@ export class PortWatch {
 }
 
 /** State by the PCI address of the function, for the first port of each RDMA device: ConnectX functions have one. */
-async function portStates(host: Host): Promise<States> {
-  const states = portsOf(host).map(async ({ function: address, path, device }) => {
+async function portStates(host: Host, of?: ReadonlySet<string>): Promise<States> {
+  const ports = portsOf(host).filter((port) => of?.has(port.function) ?? true);
+  const states = ports.map(async ({ function: address, path, device }) => {
     const bytes = await host.sysfs.readSlow(path, address);
     // A port that answers no more is one state, whichever errno says so.
     return [address, refused(bytes) ? 'unreadable' : `${device} ${bytes.toString('latin1')}`] as const;

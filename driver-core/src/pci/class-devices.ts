@@ -17,34 +17,52 @@ type Class = keyof typeof CLASSES;
 /** How every link of a class begins. */
 const UP = '../../';
 
+interface Known {
+  readonly names: string;
+  /** By the path of the function, which is below the sysfs root. */
+  readonly byFunction: ReadonlyMap<string, readonly string[]>;
+}
+
 /** As they stand at the first question for each class. */
 export class ClassDevices {
-  readonly #sysfs: Files;
-  /** Names by the path of the function, which is below the sysfs root. */
-  readonly #known = new Map<Class, ReadonlyMap<string, string[]>>();
+  readonly #sysfs: Pick<Files, 'list' | 'link'>;
+  readonly #known = new Map<Class, Known>();
 
-  constructor(sysfs: Files) {
+  constructor(sysfs: Pick<Files, 'list' | 'link'>) {
     this.#sysfs = sysfs;
   }
 
   /** Sorted by name. */
   of({ path }: { readonly path: string }, name: Class): readonly string[] {
-    const known = this.#known.get(name) ?? this.#read(name);
-    this.#known.set(name, known);
-    return known.get(path) ?? [];
+    const known = this.#known.get(name) ?? this.#read(name, this.#list(name));
+    return known.byFunction.get(path) ?? [];
   }
 
-  #read(name: Class): Map<string, string[]> {
+  /** Classes that have other names in them by now are read anew. */
+  renew(): void {
+    for (const [name, { names }] of this.#known) {
+      const listed = this.#list(name);
+      if (listed.join('/') !== names) this.#read(name, listed);
+    }
+  }
+
+  #list(name: Class): string[] {
     const devices = this.#sysfs.list(`class/${name}`);
+    return refused(devices) ? [] : devices.filter((device) => device.startsWith(CLASSES[name]));
+  }
+
+  #read(name: Class, devices: readonly string[]): Known {
     const byFunction = new Map<string, string[]>();
-    for (const device of refused(devices) ? [] : devices) {
-      const parent = device.startsWith(CLASSES[name]) ? this.#parent(name, device) : undefined;
+    for (const device of devices) {
+      const parent = this.#parent(name, device);
       if (parent === undefined) continue;
       const siblings = byFunction.get(parent);
       if (siblings) siblings.push(device);
       else byFunction.set(parent, [device]);
     }
-    return byFunction;
+    const known = { names: devices.join('/'), byFunction };
+    this.#known.set(name, known);
+    return known;
   }
 
   /** Where it hangs: …/<class>/<device> below it. The kernel writes the link from here to there (fs/sysfs/symlink.c). */

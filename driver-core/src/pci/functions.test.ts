@@ -7,7 +7,7 @@ import { createVirtualHost } from '../virtual/host.ts';
 import { loadFixture } from '../virtual/load.ts';
 import { isPciAddress } from './address.ts';
 import { ClassDevices } from './class-devices.ts';
-import { listFunctions, readAttachment, readNicAttachment } from './functions.ts';
+import { devicesOf, listFunctions, readAttachment, readVirtuality } from './functions.ts';
 import { mayHaveDataDirect, modelName } from './ids.ts';
 
 async function tray() {
@@ -45,7 +45,9 @@ describe('PCI functions in sysfs', () => {
 
   it('show drivers, groups and devices of a NIC', async () => {
     const { host, find } = await tray();
-    expect(readNicAttachment(host.sysfs, find('0000:03:00.0'), new ClassDevices(host.sysfs))).toMatchObject({
+    const nic = find('0000:03:00.0');
+    const devices = devicesOf(nic, new ClassDevices(host.sysfs));
+    expect({ ...readAttachment(host.sysfs, nic), ...readVirtuality(host.sysfs, nic), ...devices }).toMatchObject({
       function: 'PF',
       driver: 'mlx5_core',
       rdmaDevice: 'mlx5_0',

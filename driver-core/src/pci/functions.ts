@@ -28,11 +28,15 @@ export interface Attachment {
   readonly iommuGroup: string | undefined;
 }
 
-/** What a NIC function has besides. */
-export interface NicAttachment extends Attachment {
+/** What a NIC function is to others. */
+export interface Virtuality {
   readonly function: 'PF' | 'VF';
   /** The PF of a VF, where it is visible. */
   readonly physicalFunction: string | undefined;
+}
+
+/** What the kernel has made of a NIC function. */
+export interface NicDevices {
   readonly rdmaDevice: string | undefined;
   readonly uverbs: string | undefined;
   readonly umad: readonly string[];
@@ -40,20 +44,26 @@ export interface NicAttachment extends Attachment {
   readonly netdevs: readonly string[];
 }
 
+export interface NicAttachment extends Attachment, Virtuality, NicDevices {}
+
 const DEVICES = 'bus/pci/devices';
 /** How every entry of it begins. */
 const UP = '../../../';
 
-/** Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. */
-export function listFunctions(sysfs: Files): PciFunction[] {
+/**
+ * Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. Of those that are `known`, by
+ * path, only the place is looked at.
+ */
+export function listFunctions(sysfs: Files, known: ReadonlyMap<string, PciFunction> = new Map()): PciFunction[] {
   const names = sysfs.list(DEVICES);
   if (refused(names)) return [];
-  return names.flatMap((name) => readFunction(sysfs, name) ?? []);
+  return names.flatMap((name) => {
+    const path = pathOf(sysfs, name);
+    return path === undefined ? [] : (known.get(path) ?? readFunction(sysfs, name, path) ?? []);
+  });
 }
 
-function readFunction(sysfs: Files, name: string): PciFunction | undefined {
-  const path = pathOf(sysfs, name);
-  if (path === undefined) return undefined;
+function readFunction(sysfs: Files, name: string, path: string): PciFunction | undefined {
   const ids = readIds(sysfs, path);
   return ids && { address: name, path, chain: chainOf(path), ...ids, kind: kindOf(ids) };
 }
@@ -101,17 +111,19 @@ export function readAttachment(sysfs: Files, { path }: PciFunction): Attachment 
   };
 }
 
-export function readNicAttachment(sysfs: Files, nic: PciFunction, devices: ClassDevices): NicAttachment {
+export function readVirtuality(sysfs: Files, nic: PciFunction): Virtuality {
   const physicalFunction = linkName(sysfs, `${nic.path}/physfn`);
+  const isVirtual = physicalFunction !== undefined || isVirtualFunction(nic.device);
+  return { function: isVirtual ? 'VF' : 'PF', physicalFunction };
+}
+
+export function devicesOf(nic: PciFunction, classes: ClassDevices): NicDevices {
   return {
-    ...readAttachment(sysfs, nic),
-    function: physicalFunction !== undefined || isVirtualFunction(nic.device) ? 'VF' : 'PF',
-    physicalFunction,
-    rdmaDevice: devices.of(nic, 'infiniband')[0],
-    uverbs: devices.of(nic, 'infiniband_verbs')[0],
-    umad: devices.of(nic, 'infiniband_mad'),
-    fwctl: devices.of(nic, 'fwctl')[0],
-    netdevs: devices.of(nic, 'net'),
+    rdmaDevice: classes.of(nic, 'infiniband')[0],
+    uverbs: classes.of(nic, 'infiniband_verbs')[0],
+    umad: classes.of(nic, 'infiniband_mad'),
+    fwctl: classes.of(nic, 'fwctl')[0],
+    netdevs: classes.of(nic, 'net'),
   };
 }
 

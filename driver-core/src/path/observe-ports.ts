@@ -1,0 +1,54 @@
+// What a NIC's port says. Its state asks the device; it is kept between events, because follow.ts reads the states besides and names the NICs whose
+// port changed (docs/adr/0006).
+import type { Host } from '../host/host.ts';
+import { refused } from '../host/host.ts';
+import type { Trigger } from './follow.ts';
+import type { AttachedNic } from './observe-functions.ts';
+import type { NicSeen } from './snapshot.ts';
+
+type PortSeen = Pick<NicSeen, 'linkLayer' | 'port'>;
+
+interface Kept {
+  readonly key: string;
+  readonly seen: PortSeen;
+}
+
+export class PortObserver {
+  readonly #host: Host;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  async observe(nic: AttachedNic): Promise<PortSeen> {
+    const { fn, rdmaDevice, driver } = nic;
+    if (rdmaDevice === undefined) return { linkLayer: undefined, port: undefined };
+    const key = `${fn.path} ${driver} ${rdmaDevice}`;
+    const kept = this.#kept.get(fn.address);
+    if (kept?.key === key) return kept.seen;
+    const port = `${fn.path}/infiniband/${rdmaDevice}/ports/1`;
+    const seen = { linkLayer: this.#linkLayer(port), port: await this.#state(port, fn.address) };
+    if (refused(seen.port)) this.#kept.delete(fn.address);
+    else this.#kept.set(fn.address, { key, seen });
+    return seen;
+  }
+
+  forget(trigger: Trigger | undefined): void {
+    if (trigger?.kind !== 'uevents' && trigger?.kind !== 'ports') return this.#kept.clear();
+    for (const address of trigger.functions) this.#kept.delete(address);
+  }
+
+  /** In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state. */
+  #linkLayer(port: string): PortSeen['linkLayer'] {
+    const bytes = this.#host.sysfs.read(`${port}/link_layer`);
+    const text = refused(bytes) ? undefined : bytes.toString('latin1').trim();
+    return text === 'InfiniBand' || text === 'Ethernet' ? text : undefined;
+  }
+
+  /** mlx5 asks the firmware each time. The file says "4: ACTIVE" (drivers/infiniband/core/sysfs.c, state_show). */
+  async #state(port: string, device: string): Promise<PortSeen['port']> {
+    const bytes = await this.#host.sysfs.readSlow(`${port}/state`, device);
+    return refused(bytes) ? bytes : bytes.toString('latin1').replace(/^\d+:/, '').trim();
+  }
+}
