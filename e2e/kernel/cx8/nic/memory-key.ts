@@ -83,35 +83,49 @@ export interface Piece {
   readonly length: number;
 }
 
+/** Twice what the longest message needs on pages of 4 KiB. Lists of lists could make a single access take hours. */
+const mostTranslations = 2 ** 19;
+
+/** How many translations an access may still look at, on whichever way. */
+class Patience {
+  #left = mostTranslations;
+
+  take(key: MemoryKey, translations: number): void {
+    this.#left -= translations;
+    if (this.#left < 0)
+      throw new AccessViolation(`memory key ${key.index} scatters the access over too many translations`);
+  }
+}
+
 interface Keys {
   readonly mkeys: ReadonlyMap<number, MemoryKey>;
   readonly domains: Domains;
 }
 
 /** Where the bytes are; AccessViolation when the key does not allow it. Whether the addresses are mapped shows when they are used. */
-export function resolve(keys: Keys, access: Access, depth = 0): Piece[] {
+export function resolve(keys: Keys, access: Access, patience = new Patience(), depth = 0): Piece[] {
   const key = permitted(keys, access, depth);
   if (access.length === 0) return [];
   const follow = (next: Pick<Access, 'key' | 'address' | 'length'>): Piece[] =>
-    resolve(keys, { ...next, right: access.right }, depth + 1);
+    resolve(keys, { ...next, right: access.right }, patience, depth + 1);
   switch (key.mode) {
     case ACCESS_MODE.PHYSICAL: {
       const domain = key.dataDirect ? keys.domains.dataDirect : keys.domains.dma;
       return [{ domain, address: access.address, length: access.length }];
     }
     case ACCESS_MODE.MTT:
-      return pagesOf(key, MTT, access).map(({ index, offset, length }) => ({
+      return pagesOf(key, MTT, access, patience).map(({ index, offset, length }) => ({
         domain: keys.domains.dma,
         address: (translation(key, index * MTT, MTT).readBigUInt64BE() & ~0xfffn) + BigInt(offset),
         length,
       }));
     case ACCESS_MODE.KSM:
-      return pagesOf(key, OCTWORD, access).flatMap(({ index, offset, length }) => {
+      return pagesOf(key, OCTWORD, access, patience).flatMap(({ index, offset, length }) => {
         const entry = translation(key, index * OCTWORD, OCTWORD);
         return follow({ key: entry.readUInt32BE(4), address: entry.readBigUInt64BE(8) + BigInt(offset), length });
       });
     case ACCESS_MODE.KLM:
-      return spansOf(key, access).flatMap(follow);
+      return spansOf(key, access, patience).flatMap(follow);
     case ACCESS_MODE.CROSSING:
       return follow({ key: targetOf(key), address: access.address, length: access.length });
     default:
@@ -147,12 +161,13 @@ interface PageSpan {
 }
 
 /** Cuts a range at the key's pages, of which there have to be enough; the first page may begin before the key's start address. */
-function pagesOf(key: MemoryKey, entrySize: number, { address, length }: Access): PageSpan[] {
+function pagesOf(key: MemoryKey, entrySize: number, { address, length }: Access, patience: Patience): PageSpan[] {
   const { log_page_size, start_addr } = mkc.read(key.context);
   const pageSize = 2 ** log_page_size;
   const start = Number(address - start_addr + (start_addr % BigInt(pageSize)));
   const [first, last] = [start, start + length - 1].map((at) => Math.floor(at / pageSize)) as [number, number];
   translation(key, last * entrySize, entrySize);
+  patience.take(key, last - first + 1);
   return Array.from({ length: last - first + 1 }, (_, page) => {
     const index = first + page;
     const from = Math.max(start, index * pageSize);
@@ -162,11 +177,16 @@ function pagesOf(key: MemoryKey, entrySize: number, { address, length }: Access)
 }
 
 /** KLM entries are pieces of any length, one after the other. */
-function spansOf(key: MemoryKey, { address, length }: Access): Pick<Access, 'key' | 'address' | 'length'>[] {
+function spansOf(
+  key: MemoryKey,
+  { address, length }: Access,
+  patience: Patience,
+): Pick<Access, 'key' | 'address' | 'length'>[] {
   const spans: Pick<Access, 'key' | 'address' | 'length'>[] = [];
   let skip = Number(address - mkc.get(key.context, 'start_addr'));
   let left = length;
   for (let index = 0; left > 0; index += 1) {
+    patience.take(key, 1);
     const entry = translation(key, index * OCTWORD, OCTWORD);
     const bytes = entry.readUInt32BE(0);
     const size = Math.min(left, bytes - skip);

@@ -232,6 +232,17 @@ describe('a key', () => {
     expect(cq.poll()).toEqual(failed('REMOTE_ACCESS'));
   });
 
+  it('that leads over lists of lists for ever lets nobody in', () => {
+    const scattered = (inner: number) =>
+      rig.createMkey(
+        { ...split(ACCESS_MODE.KLM), length64: 1 },
+        { translations: Array.from({ length: 1500 }, (_, at) => localSegment(inner, BigInt(at), 1)) },
+      );
+    writeTo(scattered(scattered(ownKey)), { length: 1500 });
+    expect(cq.poll()).toEqual(failed('REMOTE_ACCESS'));
+    expect(rig.log.at(-1)).toContain('scatters the access over too many translations');
+  });
+
   it('of the MTT kind maps its pages, the first from where the region begins in it', () => {
     const target = rig.allocate(4 * PAGE);
     const mtt = [2n, 0n, 3n, 1n].map((page) => {
@@ -293,6 +304,12 @@ describe('a queue pair', () => {
     from.post(OPCODE.SEND, [inline]);
     cq.poll();
     expect(target.bytes.toString('latin1', 0, 20)).toBe('twenty bytes of text');
+  });
+
+  it('refuses a message that is longer than any can be', () => {
+    const gibibyte = localSegment(ownKey, own.address, 2 ** 30);
+    from.post(WRITE, [remoteSegment(ownKey, 0n), gibibyte, gibibyte]);
+    expect(cq.poll()).toEqual(failed('LOCAL_LENGTH'));
   });
 
   it('waits for a receive that is posted late', () => {

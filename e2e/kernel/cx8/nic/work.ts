@@ -38,6 +38,8 @@ const RETRY_MS = 1;
 const FOREVER_MS = 30_000;
 const ONE_RETRY_MS = 10;
 const NO_LIMIT = 7;
+/** log_max_msg of our capabilities. */
+const longestMessage = 2 ** 30;
 
 /** A NIC as its peers see it. */
 export interface Node {
@@ -249,6 +251,7 @@ export class Work {
   /** The guest's memory behind the data segments. */
   #local(qp: QueuePair | undefined, data: readonly LocalData[], right: Right): Buffer[] {
     const pd = qp === undefined ? {} : { pd: qp.context.pd };
+    if (lengthOf(data) > longestMessage) throw new WorkError('LOCAL_LENGTH', `${lengthOf(data)} bytes at once`);
     try {
       return data.flatMap((one) => {
         if (Buffer.isBuffer(one)) return [one];
@@ -341,6 +344,6 @@ function syndromeOf(error: unknown): number {
   throw error;
 }
 
-function lengthOf(pieces: readonly Buffer[]): number {
+function lengthOf(pieces: readonly { readonly length: number }[]): number {
   return pieces.reduce((sum, { length }) => sum + length, 0);
 }
