@@ -32,7 +32,7 @@ export class DeviceLinks {
   /** What a container runtime shall open for a node such as uverbs0: the link, or the node itself where there is none. */
   readonly hostPath = (node: string): string => {
     const link = this.#byNode.get(node);
-    return link === undefined ? this.#node(node) : join(this.#options.directory, link);
+    return link ?? this.#node(node);
   };
 
   /** A path that left its resource keeps its links while a container holds it; one whose node is gone has none, and no start by it. */
@@ -47,7 +47,7 @@ export class DeviceLinks {
       for (const [link, node] of wanted) if (before.get(link) !== this.#node(node)) this.#write(link, node);
       for (const link of before.keys()) if (!wanted.has(link)) rmSync(this.#file(link), { force: true });
       if (before.size > 0 && wanted.size === 0) rmdirSync(this.#options.directory);
-      this.#byNode = new Map([...wanted].map(([link, node]) => [node, link]));
+      this.#byNode = new Map([...wanted].map(([link, node]) => [node, this.#file(link)]));
     } catch (error) {
       this.#byNode = new Map();
       this.#options.onTrouble(error);

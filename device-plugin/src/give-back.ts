@@ -17,7 +17,8 @@ export interface Memory {
 export class GiveBack {
   readonly #memory: Memory | undefined;
   #work = 0;
-  #quiet: NodeJS.Timeout | undefined;
+  #collection: NodeJS.Timeout | undefined;
+  #release: NodeJS.Timeout | undefined;
 
   /** Starting is work, too: what was read once is garbage by now. */
   constructor(memory: Memory | undefined = ownMemory()) {
@@ -26,25 +27,27 @@ export class GiveBack {
   }
 
   readonly worked = (amount = 1): void => {
+    const memory = this.#memory;
     this.#work += amount;
-    if (this.#memory && this.#work >= WORTH_IT) this.#later(this.#collect);
+    if (!memory || this.#work < WORTH_IT) return;
+    clearTimeout(this.#release);
+    if (this.#collection) this.#collection.refresh();
+    else this.#collection = later(() => this.#collect(memory));
   };
 
-  readonly #collect = (): void => {
+  #collect(memory: Memory): void {
     this.#work = 0;
-    this.#memory?.collect();
-    this.#later(this.#release);
-  };
-
-  readonly #release = (): void => {
-    this.#memory?.collect();
-    this.#memory?.trim();
-  };
-
-  #later(step: () => void): void {
-    clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(step, QUIET_MS).unref();
+    this.#collection = undefined;
+    memory.collect();
+    this.#release = later(() => {
+      memory.collect();
+      memory.trim();
+    });
   }
+}
+
+function later(work: () => void): NodeJS.Timeout {
+  return setTimeout(work, QUIET_MS).unref();
 }
 
 function ownMemory(): Memory | undefined {

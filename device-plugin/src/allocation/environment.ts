@@ -90,20 +90,20 @@ function scope(devices: readonly string[]): Record<string, string> {
 
 /** As SR-IOV users know it: the addresses, and details of each as JSON. */
 function describe({ resource, paths }: Holding): Record<string, string> {
-  const name = addressesVariable(resource);
+  const { addresses, info } = variables(resource);
   return {
-    [name]: paths.map((path) => path.id).join(','),
-    [`${name}_INFO`]: `{${paths.map(detailsMember).join(',')}}`,
+    [addresses]: paths.map((path) => path.id).join(','),
+    [info]: `{${paths.map(detailsMember).join(',')}}`,
   };
 }
 
 // Resources and paths are made anew when something changed, and pods come in bursts between.
-const addressesVariable = onceFor(
-  ({ name }: NodeResource) =>
-    `PCIDEVICE_${extendedResource(name)
-      .toUpperCase()
-      .replaceAll(/[^A-Z0-9]/g, '_')}`,
-);
+const variables = onceFor(({ name }: NodeResource) => {
+  const addresses = `PCIDEVICE_${extendedResource(name)
+    .toUpperCase()
+    .replaceAll(/[^A-Z0-9]/g, '_')}`;
+  return { addresses, info: `${addresses}_INFO` };
+});
 const detailsMember = onceFor((path: Path) => `${JSON.stringify(path.id)}:${JSON.stringify(details(path))}`);
 
 function details({ id, nic, dma, gpus, complex }: Path): object {

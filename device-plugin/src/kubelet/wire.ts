@@ -4,6 +4,7 @@
 
 const LENGTH_DELIMITED = 2;
 const MOST_VARINT_BYTES = 5;
+const SHORT = 64;
 
 /** From the last byte to the first, so that a length is known when it is written. What is repeated is therefore written last one first. */
 export class BackwardWriter {
@@ -11,11 +12,9 @@ export class BackwardWriter {
   #at = this.#buffer.length;
 
   text(number: number, text: string): void {
-    const length = Buffer.byteLength(text);
-    this.#reserve(length);
-    this.#at -= length;
-    this.#buffer.write(text, this.#at);
-    this.#head(number, length);
+    const before = this.#written;
+    if (!this.#ascii(text)) this.#utf8(text);
+    this.#head(number, this.#written - before);
   }
 
   message(number: number, write: () => void): void {
@@ -29,6 +28,27 @@ export class BackwardWriter {
     const bytes = Buffer.from(this.#buffer.subarray(this.#at));
     this.#at = this.#buffer.length;
     return bytes;
+  }
+
+  /** Names and numbers are short: two calls out of JavaScript for each cost more than the bytes. False where it is none. */
+  #ascii(text: string): boolean {
+    if (text.length > SHORT) return false;
+    this.#reserve(text.length);
+    const start = this.#at - text.length;
+    for (let index = 0; index < text.length; index += 1) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) return false;
+      this.#buffer[start + index] = code;
+    }
+    this.#at = start;
+    return true;
+  }
+
+  #utf8(text: string): void {
+    const length = Buffer.byteLength(text);
+    this.#reserve(length);
+    this.#at -= length;
+    this.#buffer.write(text, this.#at);
   }
 
   get #written(): number {
