@@ -74,6 +74,11 @@ e2e-grpc-go: install ## the agent with a kubelet, and the virtual kubelet with a
 e2e-kernel: install ## driver-core on real kernels in QEMU, 6.12 and 7.3 (fetched from Debian, cached)
 	vitest run --config e2e/kernel/vitest.config.ts
 
+KERNEL ?= 7.3
+.PHONY: virtual-cx8
+virtual-cx8: install ## a shell in a Linux (KERNEL=6.12 or 7.3) with virtual ConnectX-8 adapters; commands that are piped in are run instead
+	@$(TS) e2e/kernel/cli.ts tray --kernel "$(KERNEL)"
+
 .PHONY: cluster
 cluster: install ## a real one-node Kubernetes with our Helm release in it, left running
 	$(TS) e2e/cluster/cli.ts up

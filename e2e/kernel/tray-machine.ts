@@ -8,7 +8,7 @@ import type { Faults } from './cx8/nic/faults.ts';
 import { ServedTray } from './cx8/served-tray.ts';
 import type { TraySpec } from './cx8/tray-spec.ts';
 import { type VfioUserDevice, vfioUserDevice } from './boot/topology.ts';
-import { boot, type Guest, type Machine } from './machine.ts';
+import { boot, type Guest, type Machine, type MachineOptions } from './machine.ts';
 import { oneDomain } from './topologies.ts';
 import type { KernelSeries } from './versions.ts';
 
@@ -68,12 +68,16 @@ export class TrayMachine {
     this.#spec = spec;
   }
 
-  static async start(kernel: KernelSeries): Promise<TrayMachine> {
+  /** As QEMU and kernel leave it: restore() brings the drivers up. */
+  static async start(
+    kernel: KernelSeries,
+    options: Pick<MachineOptions, 'terminal' | 'report'> = {},
+  ): Promise<TrayMachine> {
     const spec = await traySpec();
     const tray = await ServedTray.start(spec);
     try {
       const devices = names.map((name) => deviceOf(tray, name));
-      const machine = await boot({ kernel, iommu: 'translating', topology, bridgeIds: 'nvidia', devices });
+      const machine = await boot({ kernel, iommu: 'translating', topology, bridgeIds: 'nvidia', devices, ...options });
       return new TrayMachine(machine, tray, spec);
     } catch (error) {
       await tray.end();
