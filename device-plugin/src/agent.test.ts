@@ -96,6 +96,16 @@ test('a container does not start on a path that stopped registering unheard, and
   await kubelet.preStart(PATH, ['0000:03:00.0']);
 });
 
+test('a container does not start on a device that hangs, learns so in time, and those beside it start', async () => {
+  writeSpec({ dataDirect: 'Required', verification: { level: 'Registration' } });
+  await kubelet.until('the option', () => kubelet.resource(PATH)?.options.preStartRequired === true);
+  await kubelet.until('four paths', healthy(4));
+  changeUnheard('wedge', '0000:03:00.0');
+  await expect(kubelet.preStart(PATH, ['0000:03:00.0'])).rejects.toThrow('DeviceUnresponsive');
+  await kubelet.preStart(PATH, ['0002:03:00.0']);
+  changeUnheard('unwedge', '0000:03:00.0');
+});
+
 test('a DMA function that is unbound takes its device away, and gives it back when it is bound', async () => {
   await kubelet.until('four paths', healthy(4));
   change('unbind', DMA);

@@ -1,5 +1,14 @@
 // CDI files as a container runtime would find them.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -55,6 +64,32 @@ test('a resource is a file, a path is a device with its nodes', async () => {
   expect(cdi.has(`${KIND}=0001:03:00.0`)).toBe(true);
   expect(cdi.has(`${KIND}=0000:03:00.0`)).toBe(false);
   expect(readdirSync(directory)).toEqual([FILE]);
+});
+
+test.each([
+  'datadirect.dev-..%2F..%2Fetc.json',
+  'datadirect.dev-.json',
+  'datadirect.dev-PATH.json',
+  'xdatadirect.dev-path.json',
+  'datadirect.dev-path.json.bak',
+])('a stranger’s file %s is neither read nor removed', async (name) => {
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, name), JSON.stringify({ kind: 'datadirect.dev/../../etc', devices: [{ name: 'x' }] }));
+  await publish();
+  await publish({ resources: [] });
+  expect(readdirSync(directory)).toEqual([name]);
+});
+
+test('a file of ours that names another kind leads nowhere else', async () => {
+  await publish();
+  writeFileSync(
+    join(directory, FILE),
+    JSON.stringify({ kind: '../../../etc/passwd', devices: [{ name: '../../x', containerEdits: {} }] }),
+  );
+  held = undefined;
+  await publish({ resources: [] });
+  expect(readdirSync(directory)).toEqual([]);
+  expect(readdirSync(join(directory, '..'))).toEqual(['cdi']);
 });
 
 test('a withdrawn resource takes its file along, and nobody else’s', async () => {

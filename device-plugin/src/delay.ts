@@ -1,13 +1,17 @@
 // Waiting that can be cut short.
-import { setTimeout as timeout } from 'node:timers/promises';
 
-/** Resolves after `milliseconds`, or as soon as the signal aborts. */
-export async function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
-  try {
-    await timeout(milliseconds, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
+/** Resolves after `milliseconds`, or as soon as the signal aborts. By the global timer, which tests can own. */
+export function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener('abort', done);
+  });
 }
 
 /** Resolves with the promise, or when the signal aborts. Leaves no listener behind. */

@@ -52,6 +52,7 @@ export function kubeletEvents(log: Log, metrics: Metrics, wishes: Wishes): Kubel
       worked();
     },
     verified: (resource, error) => {
+      metrics.verification(resource, error === undefined ? 'passed' : 'refused');
       if (error === undefined) return;
       log.warn({ resource, ...errorFields(error) }, 'a container was kept from starting');
       const reason = error instanceof AgentError ? error.fields['reason'] : undefined;

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 
 import { Metrics } from './metrics.ts';
-import { assignment, tray } from './test-support.ts';
+import { assignment, resource, tray } from './test-support.ts';
 
 const metrics = new Metrics('0.1.0');
 
@@ -21,6 +21,21 @@ test('of very many paths each is counted, and those that a resource holds come f
   const single = body.split('\n').filter((line) => line.startsWith('data_direct_path_state{'));
   expect(single).toHaveLength(128);
   expect(single[0]).toContain('0000:03:00.0');
+});
+
+test('a resource that is withdrawn takes its series along, whatever was counted of it', async () => {
+  const counted = new Metrics('0.1.0');
+  for (let index = 0; index < 200; index += 1) {
+    const name = `path-${index}`;
+    counted.round(assignment({ resources: [resource({ name })] }), 0.01);
+    counted.registration(name, 'registered');
+    counted.registration(name, 'failed');
+    counted.allocation(name, 'ok', 0.001);
+    counted.verification(name, 'refused');
+  }
+  const body = await counted.registry.metrics();
+  const named = new Set([...body.matchAll(/resource="([^"]+)"/g)].map(([, name]) => name));
+  expect([...named]).toEqual(['path-199']);
 });
 
 test('only what is there now has a path’s state', async () => {

@@ -14,6 +14,8 @@ const LEVELS: readonly VerificationLevel[] = ['None', 'Probe', 'Registration'];
 export class Metrics {
   readonly registry = new Registry();
   readonly #registers = [this.registry];
+  /** Of the last round. */
+  #resources: ReadonlySet<string> = new Set();
 
   readonly #paths = new Gauge({
     name: 'data_direct_paths',
@@ -64,6 +66,12 @@ export class Metrics {
     buckets: [0.0001, 0.001, 0.01, 0.1],
     registers: this.#registers,
   });
+  readonly #verifications = new Counter({
+    name: 'data_direct_container_verifications_total',
+    help: 'Verifications before the start of a container, by whether it could start: passed or refused',
+    labelNames: ['resource', 'result'] as const,
+    registers: this.#registers,
+  });
   readonly #containers = new Gauge({
     name: 'data_direct_container_findings',
     help: 'Containers whose environment does not fit the paths they hold, by reason',
@@ -90,6 +98,7 @@ export class Metrics {
   round({ paths, pools }: Assignment, seconds: number): void {
     this.#rounds.observe(seconds);
     this.#observed(paths, new Set(pools.flatMap((pool) => pool.paths)));
+    this.#forget(new Set(pools.map(({ resource }) => resource.name)));
     this.#devices.reset();
     for (const { resource, devices } of pools) {
       const healthy = devices.filter((device) => device.healthy).length;
@@ -108,6 +117,17 @@ export class Metrics {
       this.#pathState.set({ path: id, name, reason, state }, 1);
   }
 
+  /** Series of resources that are gone go too: over the years a node may see any number of names. */
+  #forget(now: ReadonlySet<string>): void {
+    for (const resource of this.#resources) {
+      if (now.has(resource)) continue;
+      for (const result of ['registered', 'failed']) this.#registrations.remove({ resource, result });
+      for (const result of ['ok', 'error']) this.#allocations.remove({ resource, result });
+      for (const result of ['passed', 'refused']) this.#verifications.remove({ resource, result });
+    }
+    this.#resources = now;
+  }
+
   roundAsked(cause: string): void {
     this.#asked.inc({ cause });
   }
@@ -118,6 +138,10 @@ export class Metrics {
 
   allocation(resource: string, result: 'ok' | 'error', seconds: number): void {
     this.#allocations.observe({ resource, result }, seconds);
+  }
+
+  verification(resource: string, result: 'passed' | 'refused'): void {
+    this.#verifications.inc({ resource, result });
   }
 
   containers(findings: readonly ContainerFinding[]): void {
