@@ -72,6 +72,7 @@ func (k *kubelet) obey(order Order) {
 	switch order.Do {
 	case "start":
 		k.start()
+		tell(Word{Saw: "started"}, nil)
 	case "stop":
 		k.stop()
 	case "cut":

@@ -132,7 +132,6 @@ func register(directory string) {
 	if _, err := api.NewRegistrationClient(connection).Register(context.Background(), request); err != nil {
 		fail(err)
 	}
-	tell("registered", nil)
 }
 
 var output sync.Mutex

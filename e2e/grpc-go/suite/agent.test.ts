@@ -15,7 +15,7 @@ const PATH = 'datadirect.dev/path';
 const IDS = ['0000:03:00.0', '0002:03:00.0', '0010:03:00.0', '0012:03:00.0'];
 
 interface Word {
-  readonly saw: 'registered' | 'list' | 'end' | 'allocated' | 'preferred' | 'prestarted';
+  readonly saw: 'started' | 'registered' | 'list' | 'end' | 'allocated' | 'preferred' | 'prestarted';
   readonly resource?: string;
   readonly options?: object;
   readonly devices?: readonly { readonly ID: string; readonly health: string }[];
@@ -37,6 +37,7 @@ beforeEach(async () => {
   policy({ dataDirect: 'Required', verification: { level: 'Registration' }, topologyHints: 'DmaNumaNode' });
   kubelet = new Talker<Word>(inject('programs').kubelet, directory);
   kubelet.tell({ do: 'start' });
+  await saw('started'); // from then on its directory is there, as on every node
   host = createVirtualHost(await loadFixture('gb300-tray'));
   node = new SpecFile(join(directory, 'spec.json'), () => {});
   const agent = createAgent({
