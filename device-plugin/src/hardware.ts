@@ -40,8 +40,6 @@ export function strictest(resources: readonly NodeResource[]): Verification {
   };
 }
 
-/** As often as this it is looked whether the interval is over: a new spec may have made it shorter. The shortest allowed is 10 s. */
-const LOOK_MS = 5000;
 /** Two nodes that were started together are not to load the firmware of one fabric at the same moments for ever. */
 const JITTER = 0.1;
 
@@ -55,6 +53,8 @@ export class Hardware {
   #intervalMs = LONGEST_INTERVAL_MS;
   /** When a port that flapped will count again. */
   #steadyAt = Number.POSITIVE_INFINITY;
+  /** Aborted by each round: a new spec may have made the interval shorter, and a port may have begun to be steady. */
+  #looked = new AbortController();
   /** When the kernel was asked about every path for the last time, and the share of the interval until the next. */
   #verified = { at: Number.NEGATIVE_INFINITY, jitter: 1 };
 
@@ -75,8 +75,10 @@ export class Hardware {
   /** Resolves when a round is due because time has passed, or when the signal aborts. */
   async due(signal: AbortSignal): Promise<void> {
     const { clock } = this.#host;
-    do await clock.sleep(Math.min(LOOK_MS, Math.max(this.#dueInMs, 0) + 1), signal);
-    while (!signal.aborted && this.#dueInMs > 0);
+    do {
+      const ms = Math.min(LONGEST_INTERVAL_MS, Math.max(this.#dueInMs, 0) + 1);
+      await clock.sleep(ms, AbortSignal.any([signal, this.#looked.signal]));
+    } while (!signal.aborted && this.#dueInMs > 0);
   }
 
   async observe({ level: verification, intervalMs }: Verification): Promise<readonly Path[]> {
@@ -89,6 +91,8 @@ export class Hardware {
     const paths = await this.#observer.round({ verification, trigger, reverify });
     const steady = this.ports.steady(paths, clock.now());
     this.#steadyAt = this.ports.nextSteady(clock.now());
+    this.#looked.abort();
+    this.#looked = new AbortController();
     return steady;
   }
 
