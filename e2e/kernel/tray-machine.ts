@@ -60,6 +60,7 @@ export class TrayMachine {
   readonly #faulty = new Set<NicName>();
   readonly #rewritten = new Set<DmaName>();
   readonly #unplugged = new Set<DmaName>();
+  readonly #lost = new Set<DmaName>();
   #killed = false;
 
   private constructor(machine: Machine, tray: ServedTray, spec: TraySpec) {
@@ -133,6 +134,20 @@ export class TrayMachine {
     this.#unplugged.delete(dma);
   }
 
+  /** Whoever reads its configuration space or its VPD reads ones; the guest is not told. */
+  async loseFromBus(dma: DmaName): Promise<void> {
+    this.#lost.add(dma);
+    await this.tray.unplug(dma);
+  }
+
+  /** One that was lost is taken out of its slot, and another one put in. */
+  async replace(dma: DmaName): Promise<void> {
+    await this.unplug(dma);
+    await this.tray.plug(dma);
+    this.#lost.delete(dma);
+    await this.plug(dma);
+  }
+
   /** Unbinds the driver and binds it. */
   async rebind(name: FunctionName): Promise<void> {
     await this.run(({ drivers }, address) => drivers.rebind(address), [ADDRESS[name]]);
@@ -143,11 +158,13 @@ export class TrayMachine {
     if (this.#killed) return;
     for (const nic of this.#faulty) await this.tray.setFaults(nic, {});
     for (const dma of this.#rewritten) await this.tray.setVpd(dma, this.vpd(dma));
-    for (const name of this.#unplugged) await this.plug(name);
+    for (const dma of this.#lost) await this.replace(dma);
+    for (const dma of this.#unplugged) await this.plug(dma);
     await this.run(
       async ({ closeLeftDevices, drivers, kept }, all, faulty, rewritten) => {
-        await kept.follower?.end();
+        await Promise.all([kept.follower?.end(), kept.paths?.end()]);
         delete kept.follower;
+        delete kept.paths;
         await closeLeftDevices();
         for (const nic of faulty) drivers.unbind(nic);
         // The kernel measures a VPD once in a function's life. A NIC that had another function's VUID is paired when its own comes.

@@ -7,7 +7,7 @@ import { shell } from './shell.ts';
 const devices = '/sys/bus/pci/devices';
 /** Without a cache of memory keys (prof_sel=0), which Linux 6.12 fills by 6000 commands. ib_uverbs is no dependency of mlx5_ib in 7.3. */
 const load = 'modprobe mlx5_core prof_sel=0; modprobe ib_uverbs; modprobe mlx5_ib';
-const unload = 'modprobe -r mlx5_ib; modprobe -r ib_uverbs; modprobe -r mlx5_core';
+const unload = 'rmmod mlx5_ib; rmmod ib_uverbs; rmmod mlx5_core';
 
 type Driver = 'mlx5_core' | 'mlx5_ib';
 

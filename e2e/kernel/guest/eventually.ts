@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const patienceMs = 20_000;
+const patienceMs = 50_000;
 
 /** Until nothing is missing any more; an error that says what is, where that takes too long. */
 export async function eventually(what: string, missing: () => string): Promise<void> {

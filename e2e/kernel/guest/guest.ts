@@ -20,6 +20,7 @@ import { drivers } from './drivers.ts';
 import { eventually } from './eventually.ts';
 import { Loopback } from './loopback.ts';
 import { ACCESS, Verbs } from './libibverbs.ts';
+import { PathFollower } from './path-follower.ts';
 import { shell } from './shell.ts';
 import { askSoftwareDevice } from './software-device.ts';
 import { closeLeftDevices, openTrackedHost } from './tracked-host.ts';
@@ -41,6 +42,7 @@ export const guest = {
   askDiscovery,
   askRegistration,
   BindingFollower,
+  PathFollower,
   eventually,
   verbs: { abi, ...context, ...memoryRegion, ...request },
   code,
@@ -48,7 +50,7 @@ export const guest = {
   Loopback,
   UeventListener,
   /** What lives from one request to the next. */
-  kept: {} as { listener?: UeventListener; follower?: BindingFollower },
+  kept: {} as { listener?: UeventListener; follower?: BindingFollower; paths?: PathFollower },
   askSoftwareDevice,
   libibverbs: { Verbs, ACCESS },
   /** Where a Buffer's bytes are. */

@@ -6,6 +6,8 @@ import { bindings } from './bindings.ts';
 import { dataPath } from './data-path.ts';
 import { discovery } from './discovery.ts';
 import { firmware } from './firmware.ts';
+import { liveFaults } from './live-faults.ts';
+import { modules } from './modules.ts';
 import { nicAnswers } from './nic-answers.ts';
 import { pairing } from './pairing.ts';
 import { registration } from './registration.ts';
@@ -19,6 +21,8 @@ describe.each(kernelSeries)('%s', (kernel) => {
   registration(tray);
   pairing(tray);
   bindings(tray);
+  liveFaults(tray);
+  modules(tray, kernel);
   nicAnswers(tray, kernel);
   firmware(tray);
   vpdOfDmaFunction(tray);
