@@ -79,6 +79,10 @@ KERNEL ?= 7.3
 virtual-cx8: install ## a shell in a Linux (KERNEL=6.12 or 7.3) with virtual ConnectX-8 adapters; commands that are piped in are run instead
 	@$(TS) e2e/kernel/cli.ts tray --kernel "$(KERNEL)"
 
+.PHONY: e2e-fwctl
+e2e-fwctl: install ## driver-core through the real fwctl of Linux 7.3, built out of tree (needs root; 300 MB of Debian packages, cached)
+	$(TS) e2e/kernel/fwctl/try.ts
+
 .PHONY: cluster
 cluster: install ## a real one-node Kubernetes with our Helm release in it, left running
 	$(TS) e2e/cluster/cli.ts up

@@ -210,6 +210,7 @@ export const generalCapabilities = layout('cmd_hca_cap', 0x100, {
   max_num_eqs: bits(0x8c, 15, 0),
   num_of_uars_per_page: dword(0xa4),
   crossing_vhca_mkey: bits(0xb4, 13),
+  uctx_cap: dword(0xd4),
   data_direct: bits(0xe8, 13),
 });
 export const generalCapabilities2 = layout('cmd_hca_cap_2', 0x100, { query_vuid: bits(0x10, 13) });
