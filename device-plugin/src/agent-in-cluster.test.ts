@@ -17,6 +17,7 @@ import { VirtualKubelet } from './kubelet/virtual/kubelet.ts';
 import { ClusterNodeObject, dataDirectNodes } from './node-object.ts';
 import { Metrics } from './metrics.ts';
 import { resource } from './test-support.ts';
+import { troubleTeller } from './troubles.ts';
 
 const PATH = 'datadirect.dev/path';
 const NODE = { name: 'node-1' };
@@ -46,21 +47,21 @@ beforeEach(async () => {
   onTestFinished(async () => {
     kubelet.stop();
     await server.close();
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, maxRetries: 5 }); // an agent that ends may still be writing
   });
 });
 
 /** Starts an agent; the answer ends it. */
 function startAgent(): () => Promise<void> {
+  const log = createLog('silent');
   const node = new ClusterNodeObject({
     api: connect(server.connection, { userAgent: 'test' }),
     node: NODE.name,
     namespace: 'data-direct',
     instance: 'agent-x',
     checkpoint: new Checkpoint(checkpointFile),
-    onTrouble: () => {},
+    onTrouble: troubleTeller(log, metrics, () => performance.now()),
   });
-  const log = createLog('silent');
   const allocations = new Allocations(allocationsFile);
   allocations.load();
   const agent = createAgent({
@@ -204,6 +205,7 @@ const reasonOf = (index: number): string | undefined => status()?.paths?.[index]
 test('while the API server is gone the kubelet is told of hardware all the same, and status follows when the server is back', async () => {
   startAgent();
   ask(resource({ dataDirect: 'Required' }));
+  await kubelet.until('four paths', healthy(4));
   await until(() => registered() === 'True', 'registered');
   serverGoes();
   applyChange(host, ['unbind', '0009:03:00.0']);
@@ -218,6 +220,7 @@ test('while the API server is gone the kubelet is told of hardware all the same,
 test('with kubelet and API server gone it waits for both, and is right for each as it comes', async () => {
   const end = startAgent();
   ask(resource({ dataDirect: 'Required' }));
+  await kubelet.until('four paths', healthy(4));
   await until(() => registered() === 'True' && existsSync(checkpointFile), 'registered');
   await end();
   kubelet.stop();
@@ -241,6 +244,7 @@ test.each([
 ])('the wall clock jumps %s by a day: nothing expires, nothing is told, and the agent goes on', async (_way, jump) => {
   startAgent();
   ask(resource({ dataDirect: 'Required' }));
+  await kubelet.until('four paths', healthy(4));
   await until(() => registered() === 'True' && server.store.list(leases).length === 1, 'registered');
   const since = status()?.paths?.map((path) => path.since);
   const beaten = beats();
@@ -279,4 +283,65 @@ test('a full disk for what was answered: pods are given their paths, it is told,
   applyChange(host, ['unbind', '0016:03:00.0']); // asks for a round, and with it for a report
   await until(() => existsSync(allocationsFile), 'the file');
   expect(readFileSync(allocationsFile, 'utf8')).toContain('NCCL_IB_DATA_DIRECT');
+});
+
+const keptFromStarting = (): unknown => server.store.list(events).find(({ action }) => action === 'PreStartContainer');
+
+test('a container that was kept from starting is an event on the node’s object, with the reason', async () => {
+  startAgent();
+  ask(resource({ dataDirect: 'Required', verification: { level: 'Registration' } }));
+  await kubelet.until('four paths', healthy(4));
+  await until(() => registered() === 'True', 'registered');
+  applyChange(host, ['refuse', '0000:03:00.0', 'register', 'EOPNOTSUPP'], true);
+  await expect(kubelet.preStart(PATH, ['0000:03:00.0'])).rejects.toThrow('did not pass Registration');
+  await until(() => keptFromStarting() !== undefined, 'the event');
+  expect(keptFromStarting()).toMatchObject({
+    type: 'Warning',
+    reason: 'RegistrationFailed',
+    regarding: { kind: 'DataDirectNode', name: NODE.name },
+    note: expect.stringContaining('path mlx5_0 0000:03:00.0 of datadirect.dev/path did not pass Registration'),
+  });
+});
+
+/** One sample, as Prometheus reads it. */
+async function sample(series: string): Promise<number> {
+  const line = (await metrics.registry.metrics()).split('\n').find((each) => each.startsWith(`${series} `));
+  return Number(line?.split(' ').at(-1));
+}
+
+test('metrics tell what happened: paths, rounds and their causes, registrations, allocations, verifications, findings, errors of the API', async () => {
+  startAgent();
+  ask(resource({ verification: { level: 'Registration' } }));
+  await kubelet.until('four paths', healthy(4));
+  await until(() => registered() === 'True', 'registered');
+  await kubelet.admit('train', PATH, 4);
+  await kubelet.allocate(PATH, ['nobody']).catch(() => undefined);
+  server.fail({ status: 500, reason: 'InternalError' }, { verb: 'apply', plural: 'datadirectnodes' });
+  applyChange(host, ['unbind', '0009:03:00.0']);
+  await until(() => status()?.containers?.length === 1, 'the finding');
+  kubelet.breakStream(PATH);
+  await until(() => kubelet.registrations.length === 2, 'another registration');
+  await kubelet.until('four paths again', healthy(4));
+  await until(async () => (await sample('data_direct_kubelet_registrations_total{resource="path",result="registered"}')) === 2, 'it counted'); // prettier-ignore
+  const expected: Record<string, number> = {
+    'data_direct_paths{state="Ready",reason="Paired"}': 3,
+    'data_direct_paths{state="Degraded",reason="DmaDriverNotBound"}': 1,
+    'data_direct_paths_verified{level="Registration"}': 3,
+    'data_direct_path_state{path="0000:03:00.0",name="mlx5_0",reason="DmaDriverNotBound",state="Degraded"}': 1,
+    'data_direct_devices{resource="path",health="healthy"}': 4,
+    'data_direct_devices{resource="path",health="unhealthy"}': 0,
+    'data_direct_rounds_asked_total{cause="start"}': 1,
+    'data_direct_kubelet_registrations_total{resource="path",result="failed"}': 1,
+    'data_direct_allocation_duration_seconds_count{resource="path",result="ok"}': 1,
+    'data_direct_allocation_duration_seconds_count{resource="path",result="error"}': 1,
+    'data_direct_container_verifications_total{resource="path",result="passed"}': 1,
+    'data_direct_container_findings{reason="EnvironmentStale"}': 1,
+    'data_direct_container_findings{reason="GpuElsewhere"}': 0,
+    'data_direct_agent_info{version="test"}': 1,
+  };
+  const seen = await Promise.all(Object.keys(expected).map(async (series) => [series, await sample(series)]));
+  expect(Object.fromEntries(seen)).toEqual(expected);
+  expect(await sample('data_direct_rounds_asked_total{cause="uevents"}')).toBeGreaterThan(0);
+  expect(await sample('data_direct_round_duration_seconds_count')).toBeGreaterThan(1);
+  expect(await metrics.registry.metrics()).toMatch(/^data_direct_troubles_total\{part="api",code="KUBE_[A-Z_]+"\} 1$/m);
 });

@@ -69,7 +69,7 @@ afterEach(async () => {
   await running;
   kubelet.stop();
   await host.close();
-  rmSync(directory, { recursive: true });
+  rmSync(directory, { recursive: true, maxRetries: 5 });
 });
 
 test('the tray’s four paths are advertised, and not its BlueField', async () => {

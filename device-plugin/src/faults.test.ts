@@ -31,7 +31,7 @@ const NICS = ['0000:03:00.0', '0002:03:00.0', '0010:03:00.0', '0012:03:00.0', '0
 
 test('five devices that hang: rounds, Allocate and /healthz go on, each path says so, and the end comes in time', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'faults-'));
-  onTestFinished(() => rmSync(directory, { recursive: true }));
+  onTestFinished(() => rmSync(directory, { recursive: true, maxRetries: 5 }));
   const spec = { resources: [{ name: 'path', policy: 'p', policyGeneration: 1, dataDirect: 'Required' }] };
   writeFileSync(join(directory, 'spec.json'), JSON.stringify(spec));
   const host = createVirtualHost(await loadFixture('gb300-tray'));

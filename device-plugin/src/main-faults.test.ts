@@ -38,7 +38,7 @@ beforeEach(async () => {
   await kubelet.start();
   onTestFinished(() => {
     kubelet.stop();
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, maxRetries: 5 });
   });
 });
 

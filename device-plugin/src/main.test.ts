@@ -16,7 +16,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'main-'));
 });
 afterEach(() => {
-  rmSync(directory, { recursive: true });
+  rmSync(directory, { recursive: true, maxRetries: 5 });
 });
 
 test('a configuration with an unknown field ends the start, with file, field and expectation', async () => {

@@ -188,7 +188,7 @@ export async function torment({ events, seed }: TormentOptions): Promise<Torment
     await passing(clock, running);
     kubelet.stop();
     await host.close();
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, maxRetries: 5 });
   }
 }
 

@@ -56,7 +56,7 @@ beforeEach(async () => {
     await running;
     kubelet.kill();
     await host.close();
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, maxRetries: 5 });
   });
 });
 
