@@ -4,7 +4,7 @@ import type { DataDirectNodeSpec } from '@data-direct/crds';
 import { errorFields, type Log } from '@data-direct/process';
 
 import { Bell } from './bell.ts';
-import { orAborted } from './delay.ts';
+import { delay, orAborted } from './delay.ts';
 import type { Allocations } from './containers/allocations.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
 import { GiveBack } from './give-back.ts';
@@ -37,6 +37,10 @@ export interface AgentOptions {
 }
 
 const LEAVE_MS = 2000;
+/** Which containers hold which paths is asked at least so often. */
+const REPORT_MS = 60_000;
+/** A device that hangs holds a round up for some seconds, and the machine may be busy. */
+const LATE_SECONDS = 120;
 /** A registration takes milliseconds. A report that came before it would make a new resource look degraded for a moment. */
 const REGISTRATION_MS = 1000;
 
@@ -80,6 +84,7 @@ export class Agent {
       repeat(signal, this.#failed, () => this.#wait(signal)),
       repeat(signal, this.#failed, () => this.#round(signal)),
       repeat(signal, this.#failed, () => this.#report(signal)),
+      repeat(signal, this.#failed, () => this.#askForReport(signal)),
     ]);
     await orAborted(running, signal);
     await Promise.all([this.#kubelet.close(), node.stop(LEAVE_MS)]);
@@ -135,6 +140,12 @@ export class Agent {
       await this.#options.reporter.report(this.#last, (resource) => this.#kubelet.isRegistered(resource));
   }
 
+  /** Containers come and go, and the hardware knows nothing of it. */
+  async #askForReport(signal: AbortSignal): Promise<void> {
+    await delay(REPORT_MS, signal);
+    this.#reportBell.ring();
+  }
+
   /** A round that failed is owed: it is asked for again. */
   readonly #failed = (error: unknown): void => {
     this.#options.metrics.trouble('round', error);
@@ -145,7 +156,7 @@ export class Agent {
   /** What keeps the process from being well, or undefined. A reason here makes the kubelet restart the agent. */
   illness(): string | undefined {
     const seconds = (performance.now() - this.#lastEnded) / 1000;
-    const limit = 3 * this.#options.rescanSeconds + 60;
+    const limit = this.#options.rescanSeconds + LATE_SECONDS;
     return seconds > limit ? `no round has ended for ${Math.round(seconds)} s` : undefined;
   }
 

@@ -28,7 +28,7 @@ test('every field has a default', () => {
     stateDir: '/var/lib/data-direct',
     hostRoots: { sysfs: '/sys', proc: '/proc/1', dev: '/dev' },
     http: { address: '0.0.0.0', port: 9464, metricsAccess: 'Open' },
-    rescanSeconds: 30,
+    rescanSeconds: 300,
     logLevel: 'info',
     cluster: { node: 'node-1', namespace: 'data-direct', pod: 'agent-x' },
   });

@@ -71,7 +71,7 @@ const schema: Schema = {
         oldestGlibc: { type: 'string', pattern: '^[0-9]+\\.[0-9]+$', default: '2.34' },
       },
     },
-    rescanSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 30 },
+    rescanSeconds: { type: 'integer', minimum: 1, maximum: 3600, default: 300 },
     specFile: absolutePath,
     virtualHost: {
       type: 'object',
