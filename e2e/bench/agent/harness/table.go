@@ -12,8 +12,10 @@ var rows = []string{
 	"Register → first list, ms",
 	"Allocate, 1 caller, p50 µs",
 	"Allocate, 1 caller, p99 µs",
+	"Allocate, 1 caller, processor µs a call",
 	"Allocate, 32 callers, p50 µs",
 	"Allocate, 32 callers, p99 µs",
+	"Allocate, 32 callers, processor µs a call",
 	"kubelet restarts → Register, ms",
 	"stream cut → Register, ms",
 	"a device breaks → kubelet told, ms",
@@ -25,6 +27,9 @@ var rows = []string{
 	"an unknown id",
 	"the same id twice",
 	"id ../../../../etc/passwd",
+	"an id of 1 MiB",
+	"an id with NUL and a line end",
+	"afterwards a good id",
 }
 
 // printTable writes Markdown: the median over the repetitions, with the extremes where they differ.
