@@ -15,7 +15,7 @@ import type { Answer, Files } from './host.ts';
 import { Errno } from './host.ts';
 import type { Lanes } from './lanes.ts';
 
-export function linuxFiles(root: string, lanes: Lanes): Files {
+export function linuxFiles(root: string, lanes: Lanes, ended = pagesFilled): Files {
   const at = (path: string): string => `${root}/${path}`;
   const top = realpath(root);
   return {
@@ -23,28 +23,40 @@ export function linuxFiles(root: string, lanes: Lanes): Files {
     link: (path) => answer(path, () => readlinkSync(at(path))),
     identity: (path) => answer(path, () => identityOf(at(path)) ?? new Errno('ENOENT', 2, path)),
     real: (path) => answer(path, () => belowRoot(top, realpathSync.native(at(path)), path)),
-    read: (path) => answer(path, () => readNow(at(path))),
+    read: (path) => answer(path, () => readNow(at(path), ended)),
     readSlow: (path, device) =>
-      lanes.run(device, path, () => readOnThread(at(path)).catch((error: unknown) => toErrno(error, path))),
+      lanes.run(device, path, () => readOnThread(at(path), ended).catch((error: unknown) => toErrno(error, path))),
   };
 }
 
-/**
- * The kernel gives a page of a sysfs or proc file at a time, and less only at its end. Node's own readFile asks for the size first and for the
- * end afterwards: on a thread of the pool it costs three times as much (measured), and a round on a node with many VFs is little else.
- */
 const PAGE_BYTES = 4096;
+
+/** Whether a file has been read to its end: `length` bytes, of which `last` came in the last page. */
+type Ended = (fd: number, length: number, last: number) => boolean;
+
+/**
+ * The kernel gives a page of an attribute at a time, and less only at its end (fs/kernfs/file.c). A full page may be the last: configuration space is
+ * just one. Node's own readFile asks for the size first and for the end afterwards: on a thread of the pool it costs three times as much (measured), and
+ * a round on a node with many VFs is little else.
+ */
+const pagesFilled: Ended = (fd, length, last) => last < PAGE_BYTES || fstatSync(fd).size === length;
+
+/** Of proc it gives as many whole lines as fit into a page, and nothing only at the end (fs/seq_file.c). */
+export const recordsTogether: Ended = (_fd, _length, last) => last === 0;
 
 /** Pages are read into and their content is copied out: most files have a few bytes. */
 const idlePages: Buffer[] = [];
 
-function readNow(file: string): Buffer {
+function readNow(file: string, ended: Ended): Buffer {
   const fd = openSync(file, 'r');
   const page = idlePages.pop() ?? Buffer.allocUnsafeSlow(PAGE_BYTES);
   try {
-    const whole = new Whole(fd);
-    while (!whole.complete) whole.add(page, readSync(fd, page));
-    return whole.bytes;
+    const whole = new Whole();
+    for (;;) {
+      const last = readSync(fd, page);
+      whole.add(page, last);
+      if (ended(fd, whole.length, last)) return whole.bytes;
+    }
   } finally {
     idlePages.push(page);
     closeSync(fd);
@@ -52,13 +64,16 @@ function readNow(file: string): Buffer {
 }
 
 /** Only the read goes to a thread: to open a file of sysfs asks nothing of the device (fs/kernfs/file.c, kernfs_fop_open). */
-async function readOnThread(file: string): Promise<Buffer> {
+async function readOnThread(file: string, ended: Ended): Promise<Buffer> {
   const fd = openSync(file, 'r');
   const page = idlePages.pop() ?? Buffer.allocUnsafeSlow(PAGE_BYTES);
   try {
-    const whole = new Whole(fd);
-    while (!whole.complete) whole.add(page, await readPage(fd, page));
-    return whole.bytes;
+    const whole = new Whole();
+    for (;;) {
+      const last = await readPage(fd, page);
+      whole.add(page, last);
+      if (ended(fd, whole.length, last)) return whole.bytes;
+    }
   } finally {
     idlePages.push(page);
     closeSync(fd);
@@ -76,21 +91,15 @@ const MOST_BYTES = 64 << 20;
 
 /** What has been read of a file. */
 class Whole {
-  complete = false;
-  readonly #fd: number;
+  length = 0;
   readonly #pieces: Buffer[] = [];
-  #length = 0;
 
-  constructor(fd: number) {
-    this.#fd = fd;
-  }
-
-  /** A full page may have been the last: configuration space is just one. Files of proc, and some of sysfs, have no size. */
   add(page: Buffer, length: number): void {
-    this.#pieces.push(Buffer.from(page.subarray(0, length)));
-    this.#length += length;
-    if (this.#length > MOST_BYTES) throw Object.assign(new Error('it does not end'), { code: 'EFBIG', errno: -27 });
-    this.complete = length < PAGE_BYTES || fstatSync(this.#fd).size === this.#length;
+    const piece = Buffer.allocUnsafe(length);
+    page.copy(piece, 0, 0, length);
+    this.#pieces.push(piece);
+    this.length += length;
+    if (this.length > MOST_BYTES) throw Object.assign(new Error('it does not end'), { code: 'EFBIG', errno: -27 });
   }
 
   get bytes(): Buffer {

@@ -1,7 +1,16 @@
 // The real host against this machine's own kernel. What hangs, hangs in a process of its own: to read a pipe that nobody writes to blocks as a wedged
 // device does, and to open it does not as long as somebody holds it open.
 import { execFile, execFileSync } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -65,6 +74,13 @@ describe('files of a node', () => {
   it('need not be there at all', async () => {
     const { proc } = await openLinuxHost({ procRoot: join(directory, 'no-proc') });
     expect(proc.read('net/route')).toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('are read to their end, also where the kernel gives them line by line', async () => {
+    const { proc } = await openLinuxHost({ procRoot: '/proc' });
+    const whole = readFileSync('/proc/crypto');
+    expect(whole.length).toBeGreaterThan(8192);
+    expect(proc.read('crypto')).toEqual(whole);
   });
 
   it('of a tray on disk show the same functions as the tray in memory', async () => {

@@ -1,13 +1,13 @@
 // The real node behind the host door: sysfs and proc as files, device nodes by ioctl, uevents by netlink. Nothing here knows what it reads.
-import { close as closeFile, open as openFile, readFileSync } from 'node:fs';
+import { close as closeFile, existsSync, open as openFile, readFileSync } from 'node:fs';
 import { endianness, release } from 'node:os';
 import { promisify } from 'node:util';
 
 import { systemClock } from './clock.ts';
 import { createDmabuf } from './dmabuf.ts';
-import { linuxFiles, toErrno } from './files.ts';
+import { linuxFiles, recordsTogether, toErrno } from './files.ts';
 import type { Answer, Device, Dmabuf, Host, Pointer, Uevent } from './host.ts';
-import { refused } from './host.ts';
+import { Errno, refused } from './host.ts';
 import { Lanes } from './lanes.ts';
 import type { Native } from './native.ts';
 import { loadNative } from './native.ts';
@@ -57,11 +57,13 @@ class LinuxHost implements Host {
     this.#lanes = new Lanes(this.clock, { budgetMs: callBudgetMs, threads });
     this.#devRoot = devRoot;
     this.sysfs = linuxFiles(sysfsRoot, this.#lanes);
-    this.proc = linuxFiles(procRoot, this.#lanes);
+    this.proc = linuxFiles(procRoot, this.#lanes, recordsTogether);
   }
 
   async openDevice(path: string, device: string): Promise<Answer<Device>> {
     const file = path.replace(/^\/dev(?=\/)/, this.#devRoot);
+    // A node that is not there needs no thread to say so.
+    if (!existsSync(file)) return new Errno('ENOENT', 2, path);
     const fd = await this.#lanes.run(device, path, () => opened(file), closeLate);
     return refused(fd) ? fd : new LinuxDevice({ native: loadNative(), lanes: this.#lanes, path, device, fd });
   }

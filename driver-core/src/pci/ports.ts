@@ -24,8 +24,17 @@ export interface Port {
   readonly role: PortRole;
 }
 
+/** Of one topology they are worked out once, as the topology is of one list of functions. */
+const known = new WeakMap<Topology, readonly Port[]>();
+
 /** Those with a part in a complex, and the others of kinds that belong to such machines. None on a platform that is not recognised. */
-export function portsOf(functions: readonly PciFunction[], topology: Topology): Port[] {
+export function portsOf(functions: readonly PciFunction[], topology: Topology): readonly Port[] {
+  const ports = known.get(topology) ?? workOut(functions, topology);
+  known.set(topology, ports);
+  return ports;
+}
+
+function workOut(functions: readonly PciFunction[], topology: Topology): Port[] {
   if (topology.platform === 'Unknown') return [];
   const roles = new Map<string, PortRole>();
   for (const members of complexes(functions, topology)) {
