@@ -55,7 +55,7 @@ format: install ## format every file
 	prettier --write --log-level warn .
 
 .PHONY: bundle
-bundle: install ## agent, operator and CLI as single files under build/bundle
+bundle: install ## agent, operator and CLI under build/bundle
 	$(TS) scripts/bundle.ts
 
 .PHONY: image
