@@ -18,7 +18,7 @@ export default defineConfig({
     include: why === undefined ? ['suite/**/*.test.ts'] : [],
     passWithNoTests: why !== undefined,
     fileParallelism: false,
-    bail: 4, // a cluster that is dead fails everything, each after its own patience
+    bail: 8, // vitest counts a test and what it stands in: a cluster that is dead fails everything, each after its own patience
     testTimeout: 240_000,
     hookTimeout: 300_000,
   },

@@ -11,8 +11,9 @@ import { run } from '../../rig/run.ts';
 import { type ChangedChart, changedChart } from './changed-chart.ts';
 import { mainProcess, processStatus, rootMountOptions } from './container-process.ts';
 import { type ForwardedPort, forwardPort } from './forwarded-port.ts';
+import { POLICY } from './installing.ts';
 import { createPod, deletePods, given } from './pods.ts';
-import { agentPod, comesTrue, expectAllocatable, NAMESPACE, nodeObject, type World } from './world.ts';
+import { agentPod, changePolicy, comesTrue, expectAllocatable, NAMESPACE, nodeObject, type World } from './world.ts';
 import { type WrittenTray, writeTray } from './written-tray.ts';
 
 const TLS_SECRET = 'metrics-tls';
@@ -100,12 +101,19 @@ export function hardening(world: () => World): void {
       });
     });
 
-    test('pods get their devices all the same', async () => {
+    test('pods get their devices all the same, with data direct off', async () => {
       await expectAllocatable(world(), 4);
       await createPod(world(), 'unverified', 4);
       const { devices, env } = await given(world(), 'unverified');
       expect(devices).toEqual(['uverbs0', 'uverbs1', 'uverbs2', 'uverbs3']);
-      console.log(`minimal profile: NCCL_IB_DATA_DIRECT=${env['NCCL_IB_DATA_DIRECT']}`);
+      expect(env).toMatchObject({ NCCL_IB_DATA_DIRECT: '0', UCX_IB_DIRECT_NIC: 'n', NVSHMEM_DISABLE_DATA_DIRECT: '1' });
+    });
+
+    test('a Required policy hands none of them out', async () => {
+      await changePolicy(world(), POLICY, { dataDirect: 'Required' });
+      await expectAllocatable(world(), 0);
+      await changePolicy(world(), POLICY, { dataDirect: 'Preferred' });
+      await expectAllocatable(world(), 4);
     });
 
     describe('/metrics over TLS', () => {

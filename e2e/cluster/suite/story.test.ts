@@ -1,5 +1,5 @@
 // The suite is one story on one cluster: install, use, break and mend, restart, upgrade, uninstall. Each chapter is a file; their order is here.
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { type Cluster, up } from '../cluster.ts';
 import { buildImage, installRelease, removeNodeState } from '../release.ts';
@@ -14,6 +14,7 @@ import { measuring } from './measuring.ts';
 import { printFigures } from './figures.ts';
 import { judging } from './judging.ts';
 import { outlasting } from './outlasting.ts';
+import { deletePods } from './pods.ts';
 import { refusing } from './refusing.ts';
 import { restarting } from './restarting.ts';
 import { uninstalling } from './uninstalling.ts';
@@ -34,6 +35,11 @@ beforeAll(async () => {
     throw error;
   });
 }, 1_800_000);
+
+afterEach(async ({ task }) => {
+  // Whatever it left holds paths that the next one needs.
+  if (task.result?.state === 'fail' && world !== undefined) await deletePods(world);
+});
 
 afterAll(async () => {
   printFigures();

@@ -23,27 +23,38 @@ export async function writeTray(fixture: string): Promise<WrittenTray> {
   const streams = { out: () => undefined, err: (line: string) => void problems.push(line) };
   const code = await runVirtual(['--fixture', fixture, 'materialise', sysfs], streams);
   if (code !== 0) throw new Error(problems.join('\n'));
-  const made = await makeNodes(sysfs);
+  const wanted = await nodesOf(sysfs);
+  await mkdir(nodes, { recursive: true });
+  for (const { path, major, minor } of wanted)
+    if (!existsSync(path)) await run('mknod', ['--mode=0666', path, 'c', major, minor]);
   return {
     sysfs,
     async remove() {
-      for (const node of made) await rm(node);
-      if (existsSync(nodes) && (await readdir(nodes)).length === 0) await rmdir(nodes);
+      for (const node of wanted) if (!hasDriver(node)) await rm(node.path, { force: true });
+      if ((await readdir(nodes)).length === 0) await rmdir(nodes);
       await rm(sysfs, { recursive: true });
     },
   };
 }
 
-async function makeNodes(sysfs: string): Promise<string[]> {
-  const made: string[] = [];
-  await mkdir(nodes, { recursive: true });
+interface DeviceNode {
+  readonly path: string;
+  readonly major: string;
+  readonly minor: string;
+}
+
+async function nodesOf(sysfs: string): Promise<DeviceNode[]> {
   const listed = join(sysfs, 'class/infiniband_verbs');
-  for (const name of (await readdir(listed)).filter((entry) => entry.startsWith('uverbs'))) {
-    const node = join(nodes, name);
-    if (existsSync(node)) continue;
-    const [major = '', minor = ''] = (await readFile(join(listed, name, 'dev'), 'utf8')).trim().split(':');
-    await run('mknod', ['--mode=0666', node, 'c', major, minor]);
-    made.push(node);
-  }
-  return made;
+  const names = (await readdir(listed)).filter((entry) => entry.startsWith('uverbs'));
+  return Promise.all(
+    names.map(async (name) => {
+      const [major = '', minor = ''] = (await readFile(join(listed, name, 'dev'), 'utf8')).trim().split(':');
+      return { path: join(nodes, name), major, minor };
+    }),
+  );
+}
+
+/** Such a node is the machine's own. One without may also be of a run that was killed. */
+function hasDriver({ major, minor }: DeviceNode): boolean {
+  return existsSync(`/sys/dev/char/${major}:${minor}`);
 }
