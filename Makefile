@@ -97,6 +97,10 @@ cluster-down: install ## end that Kubernetes and remove every trace of it, also 
 e2e-cluster: install ## the suite on a real Kubernetes (needs root; builds Kubernetes once, cached)
 	vitest run --config e2e/cluster/vitest.config.ts
 
+.PHONY: e2e-pod
+e2e-pod: install ## a pod on stock mlx5 drivers: kubelet, containerd and agent in a VM with virtual ConnectX-8 adapters (needs root)
+	vitest run --config e2e/pod/vitest.config.ts
+
 .PHONY: bench-agent
 bench-agent: install ## the agent beside a least Go and a least grpc-js plug-in, table into docs/benchmarks.md (needs root and Go)
 	$(TS) e2e/bench/agent/bench.ts
