@@ -408,17 +408,30 @@ describe('the process', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
-  it('leaves nothing out that its reader has not taken yet, however long the answer is', async () => {
+  /** Another program on the same pipe, which makes writes to it return at once (Node does, as soon as it has a stdout). */
+  const NON_BLOCKING = `
+    const child = require('node:child_process').spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit' });
+    child.on('exit', (status) => process.exit(status));
+    process.stdout;
+  `;
+
+  it.each([
+    ['a pipe', []],
+    ['a pipe that somebody made non-blocking', ['-e', NON_BLOCKING, '--']],
+  ])('leaves nothing out that its reader has not taken yet from %s, however long the answer is', async (_, before) => {
     const file = join(directory, 'many.json');
     const entries = machines['dgx-station'] ?? [];
     const nic = entries.find(({ realpath }) => String(realpath).endsWith(NIC));
-    const more = Array.from({ length: 500 }, (_, index) => {
+    const more = Array.from({ length: 500 }, (_entry, index) => {
       const domain = String(1000 + index);
       const realpath = `/sys/devices/pci${domain}:00/${domain}:00:00.0`;
       return { ...nic, realpath, subsystems: { infiniband: [`more_${index}`] } };
     });
     writeFileSync(file, JSON.stringify([...entries, ...more]));
-    const child = spawn(process.execPath, [...CLI, 'topo', '--json', '--from', file], { stdio: 'pipe', ...BOUND });
+    const child = spawn(process.execPath, [...before, ...CLI, 'topo', '--json', '--from', file], {
+      stdio: 'pipe',
+      ...BOUND,
+    });
     const [chunks, ended] = await Promise.all([child.stdout.toArray(), once(child, 'exit')]);
     expect(ended).toEqual([0, null]);
     expect((JSON.parse(chunks.join('')) as { paths: unknown[] }).paths).toHaveLength(501);
