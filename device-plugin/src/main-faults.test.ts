@@ -23,6 +23,7 @@ import { until } from '@data-direct/kube/virtual';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { onVirtualTray, startAgent, withSpec } from './agent-process.fixture.ts';
+import { Allocations } from './containers/allocations.ts';
 import { VirtualKubelet } from './kubelet/virtual/kubelet.ts';
 import { generator } from './virtual/random.ts';
 
@@ -150,6 +151,7 @@ test('killed at any moment, time and again: what it keeps is whole, and the next
     agent.child.kill('SIGKILL');
     await agent.status;
     for (const [file, content] of Object.entries(kept())) expect([file, content]).toEqual([file, before[file]]);
+    new Allocations(join(directory, 'state/allocations.json')).load(); // throws for one that is damaged
   }
   startAgent(directory, config);
   await kubelet.until('four paths of the last one', whole, 20_000);
