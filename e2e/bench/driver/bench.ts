@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, release, tmpdir } from 'node:os';
+import { availableParallelism, cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -97,14 +97,19 @@ function ensureSeen({ name }: Tray, ours: string, theirs: string): void {
   if (paired < complexes || complexes === 0) throw new Error(`${name}: ${paired} paths and ${complexes} complexes`);
 }
 
+const OURS: Subject = 'data-direct topo --json';
 const SUBJECTS: readonly Subject[] = ['empty Node', 'data-direct topo --json', 'empty Python', 'rdma_topo topo -j'];
 const PROCESS_HEADER = ['process, median ms (processor ms)', ...SUBJECTS, '× empty Node', '× rdma_topo'];
 
 function processRow({ name }: Tray, times: Readonly<Record<Subject, Times>>): string {
-  const of = (subject: Subject): number => median(times[subject].milliseconds);
-  const ours = of('data-direct topo --json');
-  const cells = SUBJECTS.map((subject) => `${of(subject).toFixed(0)} (${times[subject].processorMs.toFixed(0)})`);
-  return row([name, ...cells, (ours / of('empty Node')).toFixed(2), (ours / of('rdma_topo topo -j')).toFixed(2)]);
+  const wall = (subject: Subject): number => median(times[subject].milliseconds);
+  const processor = (subject: Subject): number => times[subject].processorMs;
+  const cells = SUBJECTS.map((subject) => `${wall(subject).toFixed(0)} (${processor(subject).toFixed(0)})`);
+  const ratios = (['empty Node', 'rdma_topo topo -j'] as const).map((other) => {
+    const [ofWall, ofProcessor] = [wall, processor].map((of) => (of(OURS) / of(other)).toFixed(2));
+    return `${ofWall} (${ofProcessor})`;
+  });
+  return row([name, ...cells, ...ratios]);
 }
 
 const ROUND_HEADER = [
@@ -167,8 +172,9 @@ function row(cells: readonly string[]): string {
 
 function machine({ from }: Taken): string {
   const python = output(['python3', '--version']).trim();
+  const load = loadavg()[0]?.toFixed(1) ?? 'unknown';
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor';
-  return `Node ${process.version}, ${python}, rdma_topo of rdma-core ${from.version}; Linux ${release()}, ${availableParallelism()} processors (${processor}). Medians of ${RUNS} processes in turn, and of ${ROUNDS} rounds.`;
+  return `Node ${process.version}, ${python}, rdma_topo of rdma-core ${from.version}; Linux ${release()}, ${availableParallelism()} processors (${processor}). Medians of ${RUNS} processes in turn, and of ${ROUNDS} rounds. Load average ${load}: what other programs do is in the times, and hardly in the processor times.`;
 }
 
 await main();

@@ -16,13 +16,14 @@ export interface Rounds {
   readonly reaching: number;
 }
 
-export const KINDS = ['from nothing', 'rescan', 'nothing changed'] as const;
+export const KINDS = ['from nothing', 'rescan, kernel asked', 'rescan', 'nothing changed'] as const;
 export type Kind = (typeof KINDS)[number];
 export type Report = Readonly<Record<Kind, Rounds>>;
 
 const OPTIONS: Readonly<Record<Kind, RoundOptions>> = {
   'from nothing': {},
-  rescan: { trigger: { kind: 'rescan' } },
+  'rescan, kernel asked': { trigger: { kind: 'rescan' } },
+  rescan: { trigger: { kind: 'rescan' }, reverify: false },
   'nothing changed': { trigger: { kind: 'uevents', functions: [] } },
 };
 
