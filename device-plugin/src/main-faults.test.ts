@@ -20,7 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { runVirtual } from '@data-direct/driver-core';
 import { until } from '@data-direct/kube/virtual';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 import { onVirtualTray, startAgent, withSpec } from './agent-process.fixture.ts';
 import { Allocations } from './containers/allocations.ts';
@@ -28,8 +28,6 @@ import { VirtualKubelet } from './kubelet/virtual/kubelet.ts';
 import { generator } from './virtual/random.ts';
 
 const PATH = 'datadirect.dev/path';
-/** Making a virtual tray's device nodes takes root. In CI there is root, or these fail. */
-const asRoot = test.skipIf(process.getuid?.() !== 0 && process.env['CI'] === undefined);
 /** NIC functions of the fixture with two adapters of two ports, two of them VFs. */
 const NICS = 6;
 let directory: string;
@@ -135,38 +133,41 @@ function listed(name: string): string[] {
   return existsSync(join(directory, name)) ? readdirSync(join(directory, name)) : [];
 }
 
-asRoot('killed at any moment, time and again: what it keeps is whole, and the next one says the same', async () => {
-  const config = { ...onVirtualTray(directory), cdiDir: join(directory, 'cdi') };
-  const whole = (): boolean => kubelet.healthy(PATH).length === 4;
-  const first = startAgent(directory, config);
-  await kubelet.until('four paths', whole, 20_000);
-  const before = kept();
-  first.child.kill('SIGKILL');
-  const random = generator(1);
-  for (let life = 0; life < LIVES; life += 1) {
-    rmSync(join(directory, 'cdi'), { recursive: true, force: true }); // so that there is something to write
-    rmSync(join(directory, 'state/devices'), { recursive: true, force: true });
-    const agent = startAgent(directory, config);
-    // Some die before they have begun, some among their first files, some after an allocation.
-    await Promise.race([sleep(random() * LONGEST_LIFE_MS), kubelet.until('four paths', whole, 20_000)]);
-    if (whole() && life % 2 === 0) await Promise.allSettled([kubelet.allocate(PATH, kubelet.healthy(PATH))]);
-    agent.child.kill('SIGKILL');
-    await agent.status;
-    for (const [file, content] of Object.entries(kept())) expect([file, content]).toEqual([file, before[file]]);
-    new Allocations(join(directory, 'state/allocations.json')).load(); // throws for one that is damaged
-  }
-  startAgent(directory, config);
-  await kubelet.until('four paths of the last one', whole, 20_000);
-  expect(kept()).toEqual(before);
-  const { devices } = await kubelet.allocate(PATH, kubelet.healthy(PATH));
-  expect(devices).toHaveLength(4);
-}, 120_000);
+/** Making a virtual tray's device nodes takes root. In CI there is root, or these fail. */
+describe.skipIf(process.getuid?.() !== 0 && process.env['CI'] === undefined)('as root', () => {
+  test('killed at any moment, time and again: what it keeps is whole, and the next one says the same', async () => {
+    const config = { ...onVirtualTray(directory), cdiDir: join(directory, 'cdi') };
+    const whole = (): boolean => kubelet.healthy(PATH).length === 4;
+    const first = startAgent(directory, config);
+    await kubelet.until('four paths', whole, 20_000);
+    const before = kept();
+    first.child.kill('SIGKILL');
+    const random = generator(1);
+    for (let life = 0; life < LIVES; life += 1) {
+      rmSync(join(directory, 'cdi'), { recursive: true, force: true }); // so that there is something to write
+      rmSync(join(directory, 'state/devices'), { recursive: true, force: true });
+      const agent = startAgent(directory, config);
+      // Some die before they have begun, some among their first files, some after an allocation.
+      await Promise.race([sleep(random() * LONGEST_LIFE_MS), kubelet.until('four paths', whole, 20_000)]);
+      if (whole() && life % 2 === 0) await Promise.allSettled([kubelet.allocate(PATH, kubelet.healthy(PATH))]);
+      agent.child.kill('SIGKILL');
+      await agent.status;
+      for (const [file, content] of Object.entries(kept())) expect([file, content]).toEqual([file, before[file]]);
+      new Allocations(join(directory, 'state/allocations.json')).load(); // throws for one that is damaged
+    }
+    startAgent(directory, config);
+    await kubelet.until('four paths of the last one', whole, 20_000);
+    expect(kept()).toEqual(before);
+    const { devices } = await kubelet.allocate(PATH, kubelet.healthy(PATH));
+    expect(devices).toHaveLength(4);
+  }, 120_000);
 
-asRoot('a log that cannot be written, because the disk is full, ends nothing', async () => {
-  const agent = startAgent(directory, onVirtualTray(directory), openSync('/dev/full', 'w'));
-  await kubelet.until('four paths', () => kubelet.healthy(PATH).length === 4, 20_000);
-  await kubelet.restart();
-  await kubelet.until('four paths again', () => kubelet.healthy(PATH).length === 4);
-  agent.child.kill('SIGTERM');
-  expect(await agent.status).toBe(0);
-}, 40_000);
+  test('a log that cannot be written, because the disk is full, ends nothing', async () => {
+    const agent = startAgent(directory, onVirtualTray(directory), openSync('/dev/full', 'w'));
+    await kubelet.until('four paths', () => kubelet.healthy(PATH).length === 4, 20_000);
+    await kubelet.restart();
+    await kubelet.until('four paths again', () => kubelet.healthy(PATH).length === 4);
+    agent.child.kill('SIGTERM');
+    expect(await agent.status).toBe(0);
+  }, 40_000);
+});
