@@ -8,6 +8,7 @@ export const agentSpec = {
 export const agentConfig = {
   specFile: '/work/spec.json',
   cdiDir: '/var/run/cdi',
+  rescanSeconds: 3600, // what it learns in between, it learns from events
   http: { address: '127.0.0.1', port: 9464 },
 };
 

@@ -55,13 +55,14 @@ export class GuestNode {
     return readFile(this.#file(`${name}.out`), 'utf8');
   }
 
-  /** The agent's log by line. */
-  async agentLog(): Promise<readonly Readonly<Record<string, unknown>>[]> {
-    const text = await readFile(this.#file('agent.log'), 'utf8');
-    return text
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  /** Resolves when that is what the agent said last of the path. */
+  async judged(path: string, reason: string): Promise<void> {
+    await until({ what: `${path} being ${reason}`, timeoutMs: patienceMs, intervalMs: 200 }, async () => {
+      const lines = (await readFile(this.#file('agent.log'), 'utf8')).split('\n').filter((line) => line.endsWith('}'));
+      const said = lines.map((line) => JSON.parse(line) as { path?: string; reason?: string });
+      const last = said.findLast((line) => line.path === path)?.reason;
+      return last === reason ? undefined : (last ?? 'nothing yet');
+    });
   }
 
   /** The ends of all logs, for a person. */
