@@ -83,10 +83,12 @@ function portsOf({ sysfs }: Host): Port[] {
   const devices = sysfs.list(CLASS);
   if (refused(devices)) return [];
   return devices.flatMap((device): Port[] => {
-    const real = sysfs.real(`${CLASS}/${device}`);
-    if (refused(real)) return [];
-    const address = addressOf(real.replace(/\/infiniband\/[^/]+$/, ''));
-    return address === undefined ? [] : [{ device, function: address, path: `${real}/ports/1/state` }];
+    // Written by the kernel from here to there (fs/sysfs/symlink.c): …/0000:03:00.0/infiniband/mlx5_0.
+    const target = sysfs.link(`${CLASS}/${device}`);
+    if (refused(target)) return [];
+    const path = target.replace(/^(\.\.\/)+/, '');
+    const address = addressOf(path.replace(/\/infiniband\/[^/]+$/, ''));
+    return address === undefined ? [] : [{ device, function: address, path: `${path}/ports/1/state` }];
   });
 }
 
