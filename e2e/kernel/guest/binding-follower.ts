@@ -82,14 +82,14 @@ export class BindingFollower {
   }
 
   async closeNic(): Promise<void> {
-    const { nic, dmabuf } = this.#open;
+    const held = this.#held;
     this.#held = undefined;
-    await nic.close();
-    await dmabuf.close();
+    await held?.nic.close();
+    await held?.dmabuf.close();
   }
 
   async end(): Promise<void> {
-    if (this.#held !== undefined) await this.closeNic();
+    await this.closeNic();
     this.#stop.abort();
     await this.#following;
   }

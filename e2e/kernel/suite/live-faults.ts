@@ -28,13 +28,6 @@ const stories: Readonly<Record<string, readonly [gone: Change, back: Change]>> =
     },
     { by: (tray) => tray.setFaults('nic0', {}).then(() => tray.rebind('nic0')), reason: 'Paired' },
   ],
-  'data direct is switched off, and the driver asks anew': [
-    {
-      by: (tray) => tray.setFaults('nic0', { capabilities: { data_direct: 0 } }).then(() => tray.rebind('nic0')),
-      reason: 'FunctionDisabled',
-    },
-    { by: (tray) => tray.setFaults('nic0', {}).then(() => tray.rebind('nic0')), reason: 'Paired' },
-  ],
   'the DMA function falls off the bus, and is replaced': [
     { by: (tray) => tray.loseFromBus('dma0').then(() => tray.rebind('dma0')), reason: 'VpdUnreadable' },
     { by: (tray) => tray.replace('dma0'), reason: 'Paired' },
