@@ -1,12 +1,15 @@
 import type { PathReason } from '@data-direct/crds';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { Host } from '../host/host.ts';
+import { chainOf } from '../pci/address.ts';
 import type { Change } from '../virtual/changes.ts';
 import { applyChange } from '../virtual/changes.ts';
 import { ManualClock } from '../virtual/clock.ts';
 import type { VirtualHost } from '../virtual/host.ts';
 import { createVirtualHost } from '../virtual/host.ts';
+import { VirtualError } from '../virtual/errors.ts';
 import { loadFixture } from '../virtual/load.ts';
 import { Observer } from './observe.ts';
 import type { Path } from './path.ts';
@@ -509,5 +512,61 @@ describe('what reaches a device', () => {
     change(host, ['unbind', DMA]);
     const [path] = await observer.round({ trigger: { kind: 'uevents', functions: [] } });
     expect(path).toMatchObject({ reason: 'DmaDriverNotBound' });
+  });
+});
+
+/** Each may be refused by the machine as it stands, such as to bind what is bound. */
+const STEPS: readonly Change[] = [
+  ...[NIC, DMA].flatMap((address): Change[] => [
+    ['unbind', address],
+    ['bind', address],
+  ]),
+  ...[NIC, DMA, GPU].flatMap((address): Change[] => [
+    ['remove', address],
+    ['add', address],
+  ]),
+  ['port-down', NIC],
+  ['port-up', NIC],
+];
+
+/** Of the functions that the kernel has told of since the last time. */
+function listening(host: VirtualHost, signal: AbortSignal): () => Promise<string[]> {
+  let functions: string[] = [];
+  const events = host.uevents(signal);
+  void (async () => {
+    for await (const event of events) if (event.kind === 'event') functions.push(...chainOf(event.devpath).slice(-1));
+  })();
+  return async () => {
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    const told = functions;
+    functions = [];
+    return told;
+  };
+}
+
+describe('a round that events asked for', () => {
+  it('sees what a round sees that knows nothing yet, whatever has happened and in whatever order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...STEPS), { minLength: 1, maxLength: 12 }), async (steps) => {
+        const host = await tray();
+        const stop = new AbortController();
+        const told = listening(host, stop.signal);
+        const kept = new Observer(host);
+        await kept.round();
+        for (const step of steps) {
+          try {
+            change(host, step);
+          } catch (error) {
+            if (!(error instanceof VirtualError)) throw error;
+          }
+          // A port changes without a sound; follow.ts looks, and tells in the same way.
+          const kind = step[0]?.startsWith('port') ? 'ports' : 'uevents';
+          const functions = kind === 'ports' ? [NIC] : await told();
+          expect(await kept.round({ trigger: { kind, functions } })).toEqual(await new Observer(host).round());
+        }
+        stop.abort();
+      }),
+      { seed: 20_261_122, numRuns: 40 },
+    );
   });
 });
