@@ -3,6 +3,7 @@
 
 import { access } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { machineAptGet } from '../../scripts/image/apt.ts';
 import { reported, type Report } from './progress.ts';
 import { run } from './run.ts';
 
@@ -13,7 +14,7 @@ export interface Need {
 }
 
 /** apt on a machine that others use too can wait for dpkg's lock. */
-const aptTimeoutMs = 300_000;
+const aptTimeoutMs = 600_000;
 
 /** Each package is installed only where the file that is needed from it is missing. */
 export async function ensureInstalled(needs: readonly Need[], report: Report, signal?: AbortSignal): Promise<void> {
@@ -36,7 +37,7 @@ export async function unpackPackage(name: string, directory: string, signal?: Ab
 }
 
 async function aptGet(args: readonly string[], signal?: AbortSignal): Promise<void> {
-  await run('apt-get', ['--quiet', '--option', 'DPkg::Lock::Timeout=120', ...args], {
+  await run(...machineAptGet('--quiet', '--option', 'DPkg::Lock::Timeout=120', ...args), {
     env: { DEBIAN_FRONTEND: 'noninteractive' },
     timeoutMs: aptTimeoutMs,
     signal,

@@ -60,8 +60,13 @@ export async function privateApt(
 export async function machineSources(): Promise<AptSource[]> {
   const sources = await readMachineSources();
   if (sources.length > 0 || process.getuid?.() !== 0) return sources;
-  await run('apt-get', ['update', '--quiet']); // a fresh machine has no lists, so apt cannot say yet what is Debian's
+  await run(...machineAptGet('update', '--quiet')); // a fresh machine has no lists, so apt cannot say yet what is Debian's
   return readMachineSources();
+}
+
+/** apt-get that changes the machine, one at a time: suites run side by side, and apt itself does not wait for the lock of its lists. */
+export function machineAptGet(...args: string[]): [command: string, args: string[]] {
+  return ['flock', ['--no-fork', '--timeout', '300', '/var/lib/apt', 'apt-get', ...args]];
 }
 
 async function readMachineSources(): Promise<AptSource[]> {
