@@ -436,6 +436,19 @@ describe('what reaches a device', () => {
     expect(counts.vpdRead).toEqual([]);
   });
 
+  it('is asked again once the driver of a DMA function is done, however early its link in sysfs was seen', async () => {
+    const host = await tray();
+    const observer = new Observer(host);
+    const uevent = { kind: 'uevents', functions: [DMA] } as const;
+    const reasonAfter = async (...changes: readonly Change[]): Promise<unknown> => {
+      change(host, ...changes);
+      return (await observer.round({ trigger: uevent })).find(({ id }) => id === NIC)?.reason;
+    };
+    expect(await reasonAfter(['refuse', NIC, 'path', 'ENODEV'])).not.toBe('Paired');
+    expect(await reasonAfter(['allow', NIC])).toBe('Paired');
+    expect(await reasonAfter(['refuse', NIC, 'path', 'ENODEV'])).not.toBe('Paired');
+  });
+
   it('is left alone at a rescan by whoever verifies at an interval of its own', async () => {
     const host = await tray();
     const { counts, counted } = counting(host);

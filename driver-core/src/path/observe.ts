@@ -77,6 +77,7 @@ export class Observer {
     this.#forget(trigger, reverify);
     const { sysfs, proc } = this.#host;
     const { functions, nics: attachedNics, dmas, gpus } = this.#functions.observe();
+    this.#doubt(trigger, dmas);
     const surroundings: Surroundings = {
       nics: new Map(attachedNics.map((nic) => [nic.fn.address, nic])),
       defaultRoute: defaultRouteInterfaces(proc, sysfs),
@@ -165,6 +166,20 @@ export class Observer {
     for (const address of trigger.functions) {
       this.#vpds.delete(address);
       this.#answers.delete(address);
+    }
+  }
+
+  /**
+   * The driver's link is there before its probe pairs anything, and gone before its removal ends the pairs (really_probe and
+   * __device_release_driver of drivers/base/dd.c). What the kernel said between names the link of afterwards; the event comes when it is done.
+   */
+  #doubt(trigger: Trigger | undefined, dmas: Surroundings['dmas']): void {
+    if (trigger?.kind !== 'uevents') return;
+    const changed = new Set(dmas.map(({ fn }) => fn.address).filter((address) => trigger.functions.includes(address)));
+    if (changed.size === 0) return;
+    for (const [nic, { value }] of this.#answers) {
+      const named = value.answer?.dma;
+      if (named === undefined || changed.has(named)) this.#answers.delete(nic);
     }
   }
 }
