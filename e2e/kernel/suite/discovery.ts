@@ -23,7 +23,7 @@ export function discovery(tray: () => TrayMachine): void {
       );
     });
 
-    test.each(Object.entries(expected))('%s: %s', (name, answer) => {
+    test.each(Object.entries(expected))('%s', (name, answer) => {
       expect(answers[name]).toBe(answer);
     });
   });
