@@ -1,3 +1,4 @@
+import { queryObjects } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 
 import type { Host, Uevent } from '../host/host.ts';
@@ -33,6 +34,11 @@ async function next(triggers: AsyncGenerator<Trigger>): Promise<Trigger | undefi
 /** Lets everything run that needs no time. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+}
+
+/** Those that somebody still holds. */
+function promises(): number {
+  return queryObjects(Promise, { format: 'count' });
 }
 
 /** A socket that fails after its first message. */
@@ -122,6 +128,25 @@ describe('following a node', () => {
     await settle();
     clock.advance(DEBOUNCE);
     expect(await trigger).toEqual({ kind: 'uevents', functions: ['0000:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
+  it('keeps nothing of the rounds that it asked for and of the polls between them', async () => {
+    const { clock, triggers } = await following();
+    const rescans = async (count: number): Promise<void> => {
+      for (let index = 0; index < count; index++) {
+        const trigger = next(triggers);
+        for (let passed = 0; passed < RESCAN; passed += PORT_POLL) {
+          await settle();
+          clock.advance(PORT_POLL);
+        }
+        expect(await trigger).toEqual({ kind: 'rescan' });
+      }
+    };
+    await rescans(5);
+    const before = promises();
+    await rescans(100);
+    expect(promises() - before).toBeLessThan(50);
     await triggers.return(undefined);
   });
 

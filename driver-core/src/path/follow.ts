@@ -40,17 +40,15 @@ export async function* follow(host: Host, options: FollowOptions): AsyncGenerato
   const ports = portPollMs === undefined ? undefined : new PortWatch(host, portPollMs);
   const stop = new AbortController();
   const ended = AbortSignal.any([signal, stop.signal]);
-  const failure = Promise.withResolvers<never>();
-  // It is met where it is awaited; while the caller does its round nobody awaits it.
-  failure.promise.catch(() => undefined);
+  ended.addEventListener('abort', () => pending.end());
   const listening = Promise.all([
     listen(host, ended, pending),
     ports?.run(ended, (functions) => pending.addPorts(functions)),
-  ]).catch(failure.reject);
+  ]).catch((error: unknown) => pending.fail(error));
   try {
     yield { kind: 'start' };
     while (!ended.aborted) {
-      await Promise.race([pending.something, failure.promise, sleepUnless(host, rescanMs, ended, pending.something)]);
+      await sleepUnless(host, rescanMs, pending.something);
       if (pending.any) await host.clock.sleep(debounceMs, ended);
       if (ended.aborted) return;
       const trigger = pending.take();
@@ -63,16 +61,14 @@ export async function* follow(host: Host, options: FollowOptions): AsyncGenerato
   }
 }
 
-/** A sleep that is given up when something happens, so that no timer outlives its use. */
-async function sleepUnless(
-  host: Host,
-  milliseconds: number,
-  ended: AbortSignal,
-  something: Promise<void>,
-): Promise<void> {
+/**
+ * A sleep that is given up when something happens, so that no timer outlives its use. Here and in port-watch.ts nothing is raced against a promise that
+ * lasts as long as following does: it would keep what each wait hangs on it, for weeks.
+ */
+async function sleepUnless(host: Host, milliseconds: number, something: Promise<void>): Promise<void> {
   const happened = new AbortController();
   void something.then(() => happened.abort());
-  await host.clock.sleep(milliseconds, AbortSignal.any([ended, happened.signal]));
+  await host.clock.sleep(milliseconds, happened.signal);
 }
 
 async function listen(host: Host, signal: AbortSignal, pending: Pending): Promise<void> {
@@ -84,6 +80,7 @@ class Pending {
   #functions = new Set<string>();
   #ports = new Set<string>();
   #gap = false;
+  #failure: { readonly error: unknown } | undefined;
   #wake = Promise.withResolvers<void>();
 
   get any(): boolean {
@@ -102,13 +99,24 @@ class Pending {
     this.#wake.resolve();
   }
 
-  /** Resolves at the next event that bears on paths. */
+  /** Nothing more will be heard. */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#wake.resolve();
+  }
+
+  end(): void {
+    this.#wake.resolve();
+  }
+
+  /** Resolves at the next event that bears on paths, and when nothing more comes. */
   get something(): Promise<void> {
     return this.#wake.promise;
   }
 
-  /** Nothing pending means that the time ran out. */
+  /** Nothing pending means that the time ran out. Throws what ended the listening. */
   take(): Trigger {
+    if (this.#failure) throw this.#failure.error;
     const trigger = this.#merged();
     this.#functions = new Set();
     this.#ports = new Set();

@@ -42,14 +42,12 @@ export class PortWatch {
   /** Calls `changed` with the functions whose ports came, went or changed their state. Ends when the signal aborts. */
   async run(signal: AbortSignal, changed: (functions: readonly string[]) => void): Promise<void> {
     const { clock } = this.#host;
-    // A port that hangs must not keep the end waiting.
-    const ended = new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined)));
     let took = 0;
     for (;;) {
       await clock.sleep(Math.max(this.#intervalMs, LEAST_REST * took), signal);
       if (signal.aborted) return;
       const began = clock.now();
-      const functions = await Promise.race([this.#news(), ended]);
+      const functions = await unlessAborted(this.#news(), signal);
       if (!functions) return;
       if (functions.length > 0) changed(functions);
       took = clock.now() - began;
@@ -63,6 +61,18 @@ export class PortWatch {
     if (this.#known !== known) return [];
     this.#known = Promise.resolve(now);
     return differing(before, now);
+  }
+}
+
+/** Undefined once the signal aborts: a port that hangs must not keep the end waiting. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  const aborted = Promise.withResolvers<undefined>();
+  const end = (): void => aborted.resolve(undefined);
+  signal.addEventListener('abort', end);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', end);
   }
 }
 
