@@ -25,10 +25,10 @@ demo: install ## the main job on a virtual tray: pair, advertise, allocate, brea
 	$(TS) e2e/demo/demo.ts --fixture "$(FIXTURE)"
 
 # The suites share nothing but caches with locks, and half of each is waiting: two at a time, the longest first.
-SUITES := e2e-cluster test-unit e2e-kernel e2e-pod e2e-oracle e2e-grpc-go
+SUITES := e2e-kernel e2e-cluster test-unit e2e-oracle e2e-grpc-go
 
 .PHONY: test
-test: check ## everything: checks, unit tests, rdma_topo, grpc-go, real kernels, real Kubernetes, two suites at a time
+test: check ## everything: checks, unit tests, rdma_topo, grpc-go, real kernels, real Kubernetes; two suites at a time
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=$(if $(CI),target,line) $(SUITES)
 	@echo "all suites passed"
 

@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../rig/wait.ts';
 import * as wire from '../cx8/vfio-user/wire.ts';
-import { ADDRESS, type TrayMachine } from '../tray-machine.ts';
+import { ADDRESS, TrayMachine } from '../tray-machine.ts';
+import type { KernelSeries } from '../versions.ts';
 
 const length = 65_536;
 /** A second boot, on a machine with other work. */
@@ -14,7 +15,7 @@ const forgotten = { commands: {}, traffic: {}, memoryKeys: 0, queuePairs: 0 };
 const GET_INFO = 4;
 
 /** Has to come last: there is no machine afterwards. */
-export function trayEndings(tray: () => TrayMachine): void {
+export function trayEndings(tray: () => TrayMachine, kernel: KernelSeries): void {
   describe('machine that stops', () => {
     test(
       'a reset in the middle of WRITEs makes the NICs new, and the machine comes up with them again',
@@ -46,6 +47,20 @@ export function trayEndings(tray: () => TrayMachine): void {
       });
       expect(await served.report('nic0')).toEqual(forgotten);
       for (const name of names) expect(await isServed(served.socket(name))).toBe(true);
+    });
+
+    // The one capability that cannot be a row in the table of nic-answers.ts: the driver follows a NULL pointer where it gives up.
+    test('a NIC without any port stops the kernel in the probe of its driver', { timeout: bootMs }, async () => {
+      const other = await TrayMachine.start(kernel);
+      try {
+        await other.setFaults('nic0', { capabilities: { num_ports: 0 } });
+        await expect(other.run(({ drivers }) => drivers.load(), [])).rejects.toMatchObject({
+          code: 'MACHINE_ENDED',
+          fields: { how: 'its kernel panicked or rebooted', logs: expect.stringContaining('mlx5r_probe') },
+        });
+      } finally {
+        await other.end();
+      }
     });
   });
 }

@@ -27,5 +27,5 @@ describe.each(kernelSeries)('%s', (kernel) => {
   firmware(tray);
   vpdOfDmaFunction(tray);
   dataPath(tray);
-  trayEndings(tray);
+  trayEndings(tray, kernel);
 });
