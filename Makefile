@@ -24,12 +24,12 @@ install: node_modules/.package-lock.json ## install the npm packages, Node 24 am
 demo: install ## the main job on a virtual tray: pair, advertise, allocate, break, heal (FIXTURE=name or rdma_topo dump file)
 	$(TS) e2e/demo/demo.ts --fixture "$(FIXTURE)"
 
-# The suites share nothing but caches with locks, and half of each is waiting: two at a time, the longest first.
+# The suites share nothing but caches with locks, and much of each is waiting: three at a time, the longest first.
 SUITES := e2e-kernel e2e-cluster test-unit e2e-oracle e2e-grpc-go
 
 .PHONY: test
-test: check ## everything: checks, unit tests, rdma_topo, grpc-go, real kernels, real Kubernetes; two suites at a time
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=$(if $(CI),target,line) $(SUITES)
+test: check ## everything: checks, unit tests, rdma_topo, grpc-go, real kernels, real Kubernetes; three suites at a time
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=$(if $(CI),target,line) $(SUITES)
 	@echo "all suites passed"
 
 .PHONY: check
