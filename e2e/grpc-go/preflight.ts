@@ -18,7 +18,7 @@ export interface Programs {
 export async function prepare(): Promise<Programs | string> {
   try {
     const go = await findGo();
-    await run(go, ['build', '-mod=readonly', '-trimpath', `-o=${built}/`, './...'], {
+    await run(go, ['build', '-mod=readonly', '-trimpath', `-o=${built}/`, './kubelet', './plugin'], {
       cwd: import.meta.dirname,
       env: { CGO_ENABLED: '0', GOWORK: 'off' },
       timeoutMs: LONGEST_MS,

@@ -29,7 +29,7 @@ async function build(): Promise<void> {
   const entries = { agent: programs.agent, floor: 'e2e/bench/agent/floor-grpc-js/plugin.ts' };
   await bundle({ entries, directory: built, architectures: [hostArchitecture()] });
   const go = await findGo();
-  await run(go, ['build', '-trimpath', '-ldflags=-s -w', `-o=${built}/`, './...'], {
+  await run(go, ['build', '-trimpath', '-ldflags=-s -w', `-o=${built}/`, './harness', './floor-go'], {
     cwd: here,
     env: { CGO_ENABLED: '0', GOWORK: 'off' },
     timeoutMs: LONGEST_MS,

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"datadirect.dev/e2e/grpc-go/manager"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 	resources "k8s.io/kubelet/pkg/apis/podresources/v1"
@@ -45,18 +45,16 @@ type Word struct {
 }
 
 type kubelet struct {
-	api.UnimplementedRegistrationServer
 	resources.UnimplementedPodResourcesListerServer
 	directory string
+	manager   *manager.Manager
+	pods      *grpc.Server
 	mutex     sync.Mutex
-	servers   []*grpc.Server
-	client    api.DevicePluginClient
-	cut       context.CancelFunc
 	held      map[string][]string
 }
 
 func main() {
-	k := &kubelet{directory: os.Args[1]}
+	k := &kubelet{directory: os.Args[1], manager: manager.New(os.Args[1], follow)}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		var order Order
 		if err := json.Unmarshal(lines.Bytes(), &order); err != nil {
@@ -76,16 +74,14 @@ func (k *kubelet) obey(order Order) {
 	case "stop":
 		k.stop()
 	case "cut":
-		k.mutex.Lock()
-		defer k.mutex.Unlock()
-		k.cut()
+		k.manager.Current().Cut()
 	case "hold":
 		k.mutex.Lock()
 		defer k.mutex.Unlock()
 		k.held = order.Held
 	case "allocate":
 		request := &api.AllocateRequest{ContainerRequests: []*api.ContainerAllocateRequest{{DevicesIds: order.IDs}}}
-		answer, err := k.plugin().Allocate(ctx, request)
+		answer, err := k.manager.Current().Allocate(ctx, request)
 		word := Word{Saw: "allocated"}
 		if err == nil {
 			word.Answer = answer.ContainerResponses[0]
@@ -95,100 +91,53 @@ func (k *kubelet) obey(order Order) {
 		request := &api.PreferredAllocationRequest{ContainerRequests: []*api.ContainerPreferredAllocationRequest{{
 			AvailableDeviceIDs: order.IDs, MustIncludeDeviceIDs: order.Must, AllocationSize: order.Size,
 		}}}
-		answer, err := k.plugin().GetPreferredAllocation(ctx, request)
+		answer, err := k.manager.Current().GetPreferredAllocation(ctx, request)
 		word := Word{Saw: "preferred"}
 		if err == nil {
 			word.IDs = answer.ContainerResponses[0].DeviceIDs
 		}
 		tell(word, err)
 	case "prestart":
-		_, err := k.plugin().PreStartContainer(ctx, &api.PreStartContainerRequest{DevicesIds: order.IDs})
+		_, err := k.manager.Current().PreStartContainer(ctx, &api.PreStartContainerRequest{DevicesIds: order.IDs})
 		tell(Word{Saw: "prestarted"}, err)
 	default:
 		fail(fmt.Errorf("no such order: %s", order.Do))
 	}
 }
 
-// start empties the directory, as the real one does, and listens.
 func (k *kubelet) start() {
-	plugins := filepath.Join(k.directory, "device-plugins")
-	if err := os.MkdirAll(plugins, 0o750); err != nil {
-		fail(err)
-	}
-	entries, err := os.ReadDir(plugins)
-	if err != nil {
-		fail(err)
-	}
-	for _, entry := range entries {
-		os.RemoveAll(filepath.Join(plugins, entry.Name()))
-	}
 	pods := filepath.Join(k.directory, "pod-resources")
 	if err := os.MkdirAll(pods, 0o750); err != nil {
 		fail(err)
 	}
-	k.serve(filepath.Join(pods, "kubelet.sock"), func(server *grpc.Server) { resources.RegisterPodResourcesListerServer(server, k) })
-	k.serve(filepath.Join(plugins, "kubelet.sock"), func(server *grpc.Server) { api.RegisterRegistrationServer(server, k) })
-}
-
-func (k *kubelet) serve(socket string, register func(*grpc.Server)) {
+	socket := filepath.Join(pods, "kubelet.sock")
 	os.Remove(socket)
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		fail(err)
 	}
-	server := grpc.NewServer()
-	register(server)
-	k.servers = append(k.servers, server)
-	go server.Serve(listener)
+	k.pods = grpc.NewServer()
+	resources.RegisterPodResourcesListerServer(k.pods, k)
+	go k.pods.Serve(listener)
+	if err := k.manager.Start(); err != nil {
+		fail(err)
+	}
 }
 
-// stop breaks every connection, as the end of the process would.
 func (k *kubelet) stop() {
-	for _, server := range k.servers {
-		server.Stop()
-	}
-	k.servers = nil
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	if k.cut != nil {
-		k.cut()
-	}
+	k.pods.Stop()
+	k.manager.Stop()
 }
 
-// Register dials the plug-in from within, as the real one does, and sends "localhost" as authority.
-func (k *kubelet) Register(ctx context.Context, request *api.RegisterRequest) (*api.Empty, error) {
-	if request.Version != api.Version {
-		return nil, fmt.Errorf("version %s", request.Version)
-	}
-	socket := filepath.Join(k.directory, "device-plugins", request.Endpoint)
-	connection, err := grpc.NewClient("unix:"+socket,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("localhost"))
-	if err != nil {
-		return nil, err
-	}
-	client := api.NewDevicePluginClient(connection)
-	options, err := client.GetDevicePluginOptions(ctx, &api.Empty{})
-	if err != nil {
-		connection.Close()
-		return nil, err
-	}
-	following, cut := context.WithCancel(context.Background())
-	k.mutex.Lock()
-	k.client, k.cut = client, cut
-	k.mutex.Unlock()
-	tell(Word{Saw: "registered", Resource: request.ResourceName, Options: options}, nil)
+// follow tells of a plug-in and of all that it lists.
+func follow(plugin *manager.Plugin) {
+	tell(Word{Saw: "registered", Resource: plugin.Resource, Options: plugin.Options}, nil)
 	go func() {
-		defer connection.Close()
-		stream, err := client.ListAndWatch(following, &api.Empty{})
-		for err == nil {
-			var list *api.ListAndWatchResponse
-			if list, err = stream.Recv(); err == nil {
-				tell(Word{Saw: "list", Resource: request.ResourceName, Devices: list.Devices}, nil)
-			}
+		for list := range plugin.Lists {
+			tell(Word{Saw: "list", Resource: plugin.Resource, Devices: list.Devices}, nil)
 		}
-		tell(Word{Saw: "end", Resource: request.ResourceName}, err)
+		tell(Word{Saw: "end", Resource: plugin.Resource}, plugin.Err)
 	}()
-	return &api.Empty{}, nil
 }
 
 // List says that one container holds what it was told to say.
@@ -203,12 +152,6 @@ func (k *kubelet) List(context.Context, *resources.ListPodResourcesRequest) (*re
 	}
 	pod := &resources.PodResources{Name: "trainer", Namespace: "default", Containers: []*resources.ContainerResources{container}}
 	return &resources.ListPodResourcesResponse{PodResources: []*resources.PodResources{pod}}, nil
-}
-
-func (k *kubelet) plugin() api.DevicePluginClient {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	return k.client
 }
 
 var output sync.Mutex

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"datadirect.dev/e2e/grpc-go/manager"
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
 
@@ -56,21 +57,20 @@ func measure(plugin Plugin) (Findings, error) {
 		return found, err
 	}
 	defer process.Process.Kill()
-	registered := kubelet.awaitRegister(patience)
-	if registered == nil {
+	endpoint := kubelet.awaitRegister(patience)
+	if endpoint == nil {
 		return found, errors.New("did not register")
 	}
-	first := registered.endpoint.awaitList(patience, func(devices []*api.Device) bool { return healthy(devices) >= devicesWanted })
+	first := awaitList(endpoint, patience, func(devices []*api.Device) bool { return healthy(devices) >= devicesWanted })
 	if first == nil {
 		return found, errors.New("sent no list with every device")
 	}
-	found.figures["start → Register, ms"] = milliseconds(registered.at.Sub(started))
-	found.figures["Register → first list, ms"] = milliseconds(first.at.Sub(registered.at))
+	found.figures["start → Register, ms"] = milliseconds(endpoint.At.Sub(started))
+	found.figures["Register → first list, ms"] = milliseconds(first.At.Sub(endpoint.At))
 	ids := []string{}
-	for _, device := range first.devices {
+	for _, device := range first.Devices {
 		ids = append(ids, device.ID)
 	}
-	endpoint := registered.endpoint
 
 	time.Sleep(settle)
 	found.figures["idle working set, MiB"] = group.workingSet()
@@ -80,7 +80,7 @@ func measure(plugin Plugin) (Findings, error) {
 
 	allocate := func() error {
 		request := &api.AllocateRequest{ContainerRequests: []*api.ContainerAllocateRequest{{DevicesIds: ids[:1]}}}
-		_, err := endpoint.client.Allocate(context.Background(), request)
+		_, err := endpoint.Allocate(context.Background(), request)
 		return err
 	}
 	if _, err := times(warmUp, 1, allocate); err != nil {
@@ -111,7 +111,7 @@ func measure(plugin Plugin) (Findings, error) {
 
 	ask := func(ids ...string) string {
 		request := &api.AllocateRequest{ContainerRequests: []*api.ContainerAllocateRequest{{DevicesIds: ids}}}
-		if _, err := endpoint.client.Allocate(context.Background(), request); err != nil {
+		if _, err := endpoint.Allocate(context.Background(), request); err != nil {
 			return "refused"
 		}
 		return "given"
@@ -137,11 +137,11 @@ func measure(plugin Plugin) (Findings, error) {
 	}
 
 	cut := time.Now()
-	endpoint.breakStream()
+	endpoint.Cut()
 	if back := kubelet.awaitRegister(patience); back != nil {
-		found.figures["stream cut → Register, ms"] = milliseconds(back.at.Sub(cut))
-		endpoint = back.endpoint
-		back.endpoint.awaitList(patience, func([]*api.Device) bool { return true })
+		found.figures["stream cut → Register, ms"] = milliseconds(back.At.Sub(cut))
+		endpoint = back
+		awaitList(back, patience, func([]*api.Device) bool { return true })
 	} else {
 		found.figures["stream cut → Register, ms"] = never
 	}
@@ -157,8 +157,8 @@ func measure(plugin Plugin) (Findings, error) {
 			again = []float64{never}
 			break
 		}
-		again = append(again, milliseconds(back.at.Sub(bound)))
-		if back.endpoint.awaitList(patience, func([]*api.Device) bool { return true }) == nil {
+		again = append(again, milliseconds(back.At.Sub(bound)))
+		if awaitList(back, patience, func([]*api.Device) bool { return true }) == nil {
 			return found, errors.New("sent no list after the kubelet's restart")
 		}
 	}
@@ -214,7 +214,7 @@ func times(calls, callers int, call func() error) ([]time.Duration, error) {
 }
 
 // change tells the plug-in's surroundings to change and returns the milliseconds until a list shows it.
-func change(control, line string, endpoint *Endpoint, shows func([]*api.Device) bool) (float64, error) {
+func change(control, line string, endpoint *manager.Plugin, shows func([]*api.Device) bool) (float64, error) {
 	connection, err := net.Dial("unix", control)
 	if err != nil {
 		return 0, err
@@ -224,12 +224,12 @@ func change(control, line string, endpoint *Endpoint, shows func([]*api.Device) 
 	if _, err := fmt.Fprintln(connection, line); err != nil {
 		return 0, err
 	}
-	list := endpoint.awaitList(patience, shows)
+	list := awaitList(endpoint, patience, shows)
 	if list == nil {
 		answer, _ := io.ReadAll(connection)
 		return 0, fmt.Errorf("no list showed %s; it was answered with %s", line, answer)
 	}
-	return milliseconds(list.at.Sub(began)), nil
+	return milliseconds(list.At.Sub(began)), nil
 }
 
 func milliseconds(duration time.Duration) float64 {

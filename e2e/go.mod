@@ -1,4 +1,4 @@
-module datadirect.dev/e2e/grpc-go
+module datadirect.dev/e2e
 
 go 1.26.0
 
