@@ -76,6 +76,12 @@ async function read(room: string, file: string, environment: Record<string, stri
   return readConfig(file, environment);
 }
 
+/** Of monitoring.coreos.com/v1 (pkg/apis/monitoring/v1/podmonitor_types.go), as far as we may use them: an unknown one is dropped without a word. */
+const podMonitorFields = {
+  podMonitor: ['podMetricsEndpoints', 'selector'],
+  endpoint: ['port', 'scheme', 'interval', 'tlsConfig', 'authorization', 'relabelings'],
+};
+
 /** `group/resource: verbs`, sorted; with [names] where they are limited. */
 function rightsOf(component: string): string[] {
   const roles = [...onHardware.all('ClusterRole'), ...onHardware.all('Role')];
@@ -89,6 +95,12 @@ function rightsOf(component: string): string[] {
       }),
     )
     .toSorted();
+}
+
+/** Every scalar of an object, with its path. */
+function* leaves(value: unknown, path: string): Generator<[path: string, value: unknown]> {
+  if (typeof value !== 'object' || value === null) yield [path, value];
+  else for (const [key, inner] of Object.entries(value)) yield* leaves(inner, `${path}.${key}`);
 }
 
 function crdNames(rendered: Rendered): (string | undefined)[] {
@@ -127,12 +139,35 @@ describe('every object', () => {
     ]);
   });
 
-  test('has a name that Kubernetes takes, however long the release’s is', async () => {
-    const rendered = await render({}, { release: `r${'-long'.repeat(10)}` });
-    const lengths = rendered.objects
+  test.each([`r${'-long'.repeat(10)}`, `${'r'.repeat(44)}.long`, '0', 'a.b'])(
+    'has a name that Kubernetes takes, in a release called %s',
+    async (release) => {
+      const { objects } = await render({}, { release });
+      const names = objects
+        .filter(({ kind }) => kind !== 'CustomResourceDefinition')
+        .map(({ metadata }) => metadata?.name ?? '');
+      const legal = /^(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+      expect(names.filter((name) => !legal.test(name))).toEqual([]);
+    },
+  );
+
+  test('has names and labels that are strings, also where YAML would take them for something else', async () => {
+    const { objects } = await render(
+      {
+        nameOverride: '1e3',
+        fullnameOverride: '123',
+        agent: { priorityClassName: 'true', cdiDir: '/run/cdi: mine' },
+        operator: { priorityClassName: 'null' },
+        kubeletRootDir: '/kubelet: root',
+        metrics: { tlsSecret: '0x10', podMonitor: { enabled: true } },
+      },
+      { release: 'true', arguments: ['--namespace', '456'] },
+    );
+    const odd = objects
       .filter(({ kind }) => kind !== 'CustomResourceDefinition')
-      .map(({ metadata }) => metadata?.name?.length);
-    expect(Math.max(...lengths.map(Number))).toBeLessThanOrEqual(63);
+      .flatMap((object) => [...leaves(object, object.kind ?? '')])
+      .filter(([path, value]) => /(ame|amespace|Path|path)$|abels/.test(path) && typeof value !== 'string');
+    expect(odd).toEqual([]);
   });
 });
 
@@ -278,23 +313,32 @@ describe('rights', () => {
       'cluster /nodes: get',
       'cluster /pods: get',
       'cluster datadirect.dev/datadirectnodes/status: patch',
-      'cluster datadirect.dev/datadirectnodes: get list watch',
+      'cluster datadirect.dev/datadirectnodes: list watch',
       'cluster events.k8s.io/events: create patch',
-      'data-direct coordination.k8s.io/leases: create patch',
+      'data-direct coordination.k8s.io/leases: create patch delete',
     ]);
   });
 
   test('the operator writes node objects, the status of policies, node labels, its lease and Events', () => {
     expect(rightsOf('operator')).toEqual([
-      'cluster /nodes: get list watch patch',
-      'cluster datadirect.dev/datadirectnodes: get list watch create patch delete',
+      'cluster /nodes: list watch patch',
+      'cluster datadirect.dev/datadirectnodes: list watch create patch delete',
       'cluster datadirect.dev/datadirectpaths/status: patch',
-      'cluster datadirect.dev/datadirectpaths: get list watch',
+      'cluster datadirect.dev/datadirectpaths: list watch',
       'data-direct coordination.k8s.io/leases: create',
       'data-direct coordination.k8s.io/leases: list watch',
       'data-direct coordination.k8s.io/leases[data-direct-operator]: get patch',
       'default events.k8s.io/events: create patch',
     ]);
+  });
+
+  test('who names the owner of what it writes may also delete it, which OwnerReferencesPermissionEnforcement asks for', () => {
+    const mayWrite = [...rightsOf('agent'), ...rightsOf('operator')].map((right) => right.split(': '));
+    const owned = mayWrite.filter(
+      ([what, verbs]) => /datadirectnodes$|leases$/.test(what ?? '') && /patch/.test(verbs ?? ''),
+    );
+    expect(owned).toHaveLength(2);
+    for (const [what, verbs] of owned) expect(`${what}: ${verbs}`).toContain('delete');
   });
 
   test('the Job before uninstalling ends the operator and removes what it made', () => {
@@ -366,6 +410,8 @@ describe('values', () => {
     [{ agent: { tolerations: 'all' } }, "at '/agent/tolerations': got string, want array"],
     [{ agent: { maxUnavailable: 0 } }, "at '/agent/maxUnavailable'"],
     [{ logLevel: 'loud' }, "at '/logLevel'"],
+    [{ nameOverride: 'No_Name' }, "at '/nameOverride'"],
+    [{ fullnameOverride: 'data.direct-' }, "at '/fullnameOverride'"],
     [{ kubeletRootDir: 'var/lib/kubelet/' }, "at '/kubeletRootDir'"],
     [{ virtualHost: { fixtures: 'gb300-tray' } }, "at '/virtualHost': additional properties 'fixtures' not allowed"],
   ])('%j is refused with its place', async (values, complaint) => {
@@ -412,7 +458,11 @@ describe('values', () => {
 
   test('metrics over TLS and for known readers only: certificate, probes, configuration and rights fit', async () => {
     const rendered = await render({
-      metrics: { access: 'TokenReview', tlsSecret: 'certificate', podMonitor: { enabled: true } },
+      metrics: {
+        access: 'TokenReview',
+        tlsSecret: 'certificate',
+        podMonitor: { enabled: true, tokenSecret: { name: 'prometheus' } },
+      },
     });
     for (const [workload, room] of [
       [rendered.the('DaemonSet', '-agent'), 'device-plugin'],
@@ -438,8 +488,32 @@ describe('values', () => {
       });
     }
     expect(rendered.the('PodMonitor', 'data-direct')).toMatchObject({
-      spec: { podMetricsEndpoints: [{ scheme: 'https' }] },
+      spec: {
+        podMetricsEndpoints: [
+          { scheme: 'https', authorization: { credentials: { name: 'prometheus', key: 'token' } } },
+        ],
+      },
     });
+  });
+
+  test('a PodMonitor without a token is refused where a token is asked for', async () => {
+    await expect(render({ metrics: { access: 'TokenReview', podMonitor: { enabled: true } } })).rejects.toThrow(
+      'metrics.podMonitor.tokenSecret.name is needed with metrics.access TokenReview',
+    );
+  });
+
+  test('a PodMonitor has fields of its kind only', async () => {
+    const { podMonitor, endpoint } = podMonitorFields;
+    for (const metrics of [
+      { podMonitor: { enabled: true } },
+      { access: 'TokenReview', tlsSecret: 'c', podMonitor: { enabled: true, tokenSecret: { name: 't' } } },
+    ]) {
+      const monitor = (await render({ metrics })).the('PodMonitor', 'data-direct');
+      const { spec } = monitor as { spec?: { podMetricsEndpoints: object[] } };
+      expect(podMonitor).toEqual(expect.arrayContaining(Object.keys(spec ?? {})));
+      const [only] = spec?.podMetricsEndpoints ?? [];
+      expect(endpoint).toEqual(expect.arrayContaining(Object.keys(only ?? {})));
+    }
   });
 
   test('a PodMonitor is there only when asked for', async () => {

@@ -6,16 +6,17 @@
 {{- define "data-direct.fullname" -}}
 {{- $name := include "data-direct.name" . -}}
 {{- $both := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
-{{ default $both .Values.fullnameOverride | trunc 45 | trimSuffix "-" }}
+{{ default $both .Values.fullnameOverride | trunc 45 | trimAll "-." }}
 {{- end }}
 
 {{- define "data-direct.image" -}}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end }}
 
+{{- /* What a person or a release names is quoted everywhere: to YAML a release called 123 or true is no string. */ -}}
 {{- define "data-direct.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "data-direct.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "data-direct.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "data-direct.labels" -}}
@@ -59,7 +60,7 @@ tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -108,7 +109,7 @@ priorityClassName: {{ . }}
 {{- if .Values.metrics.tlsSecret }}
 - name: tls
   secret:
-    secretName: {{ .Values.metrics.tlsSecret }}
+    secretName: {{ .Values.metrics.tlsSecret | quote }}
 {{- end }}
 {{- end }}
 
@@ -202,7 +203,7 @@ roleRef:
 subjects:
   - kind: ServiceAccount
     name: {{ include "data-direct.fullname" .root }}-{{ .component }}
-    namespace: {{ .root.Release.Namespace }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 
 {{- /* What the retire Job stands on: made before it (weight 1), gone after it whether or not it succeeded. */ -}}
