@@ -3,6 +3,7 @@ import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { heartbeatLease } from '@data-direct/crds';
 import type {
   V1Container,
   V1CustomResourceDefinition,
@@ -229,6 +230,11 @@ describe('the agent', () => {
         { expression: "request.userInfo.username == 'system:serviceaccount:data-direct:data-direct-agent'" },
       ],
     });
+    // The rule of crds/src/heartbeat.ts.
+    const longest = [...Array(254).keys()].findLast((length) => heartbeatLease('n'.repeat(length)).length > length);
+    expect(policy.spec?.variables?.find(({ name }) => name === 'isOwnHeartbeat')?.expression).toContain(
+      `variables.name == (size(node) > ${longest} ? node : '${heartbeatLease('')}' + node)`,
+    );
   });
 
   test('looks into the node’s /usr where its rdma-core is mounted into containers, and not without CDI', async () => {
