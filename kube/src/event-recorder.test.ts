@@ -154,6 +154,14 @@ test('a note too long for the server is cut between characters', async () => {
   expect(note).toMatch(/^ä+…$/);
 });
 
+test.each(['-', '.', 'n'])('an object with the longest of names, cut at %s, has events', async (cut) => {
+  const { recorder, written } = await rig();
+  const name = `${'n'.repeat(229)}${cut}${'n'.repeat(23)}`;
+  recorder.record({ ...path, metadata: { name } }, lost);
+  await until(() => written().length === 1);
+  expect(written()[0]?.regarding.name).toBe(name);
+});
+
 test('stop writes what waits, but not for ever, and records nothing after it', async () => {
   const { server, clock, recorder, written } = await rig();
   recorder.record(path, lost);

@@ -143,8 +143,7 @@ export class EventRecorder {
     const { reportingController, reportingInstance } = this.#options;
     const { name, namespace, uid } = metadata;
     return {
-      // Unique without asking the server; object names go to 253 characters and so does this one.
-      metadata: { name: `${name.slice(0, 230)}.${randomBytes(8).toString('hex')}`, namespace: namespace ?? 'default' },
+      metadata: { name: eventName(name), namespace: namespace ?? 'default' },
       eventTime: microTime(this.#clock.wallTime()),
       ...happening,
       note: cutToBytes(happening.note, maxNoteBytes),
@@ -216,6 +215,11 @@ function touch<V>(map: Map<string, V>, key: string, value: V): void {
   if (map.size <= maxRemembered) return;
   const [oldest] = map.keys();
   if (oldest !== undefined) map.delete(oldest);
+}
+
+/** Unique without asking the server. Names go to 253 characters, and no part of one between two dots may end in a hyphen. */
+function eventName(object: string): string {
+  return `${object.slice(0, 230).replace(/[-.]+$/, '')}.${randomBytes(8).toString('hex')}`;
 }
 
 function cutToBytes(text: string, limit: number): string {

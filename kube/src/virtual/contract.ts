@@ -274,7 +274,8 @@ export const contract: readonly Claim[] = [
       );
       await failsWith('KUBE_CONFLICT', api.delete(samples, { name }, { preconditions: { resourceVersion } }));
       await failsWith('KUBE_CONFLICT', api.delete(samples, { name }, { preconditions: { uid: 'another' } }));
-      await failsWith('KUBE_INVALID', api.create(samples, { metadata: { name: 'No_Name' } }, me));
+      for (const illegal of ['No_Name', 'cut-.short', 'n'.repeat(254)])
+        await failsWith('KUBE_INVALID', api.create(samples, { metadata: { name: illegal } }, me));
       await failsWith('KUBE_NOT_FOUND', api.list({ ...samples, plural: 'nothings' }));
       await failsWith('KUBE_REFUSED', api.list(samples, { fieldSelector: 'spec.size=1' }));
     }),

@@ -59,6 +59,9 @@ const serverFields = [
   'namespace',
 ] as const;
 
+/** What names of objects must be (apimachinery, IsDNS1123Subdomain). */
+const dnsSubdomain = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
 const historyLength = 10_000;
 
 export class Store {
@@ -218,7 +221,7 @@ export class Store {
     const { apiVersion, kind, namespaced, status } = served;
     const metadata = (isMap(body['metadata']) ? body['metadata'] : {}) as Partial<KubeObject['metadata']>;
     const { name } = metadata;
-    if (!name || !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) {
+    if (!name || !dnsSubdomain.test(name)) {
       throw new Refusal(
         422,
         `${kind} "${name ?? ''}" is invalid: metadata.name: Invalid value: a DNS subdomain is required`,
