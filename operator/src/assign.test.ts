@@ -1,4 +1,5 @@
 import type { NicSelector } from '@data-direct/crds';
+import { dataDirectNodeSpecSchema } from '@data-direct/crds/schema';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
@@ -50,6 +51,22 @@ test('two policies that select one NIC: both entries stand, the older first, and
   expect(assignment.conflicts).toEqual([
     { policy: 'younger', holder: 'older', what: 'NIC mlx5_1 (0001:03:00.0) on node node-a' },
   ]);
+});
+
+test('a node has at most the 64 resources that its object can hold: the youngest policies wait, and say why', () => {
+  const crowd = Array.from({ length: 66 }, (_, index) =>
+    policyOf(`policy-${index}`, { resourceName: `r${index}` }, 66 - index),
+  );
+  const { resources, conflicts } = assign(readPolicies(crowd), bare);
+  expect(dataDirectNodeSpecSchema.safeParse({ resources }).error).toBeUndefined();
+  expect(resources).toHaveLength(64);
+  expect(conflicts).toEqual(
+    ['policy-64', 'policy-65'].map((policy) => ({
+      policy,
+      holder: 'policy-63',
+      what: 'the last of 64 resources on node node-a',
+    })),
+  );
 });
 
 test('NICs that no agent has reported yet conflict with nobody', () => {

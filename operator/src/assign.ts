@@ -36,16 +36,22 @@ export function assign(policies: readonly Policy[], node: NodeFacts): Assignment
     const entry = entryFor(policy, node);
     if (!entry) continue;
     applying.push(policy.name);
-    const holder = resources.find(({ name }) => name === entry.name);
-    if (!holder) resources.push(entry);
-    else
-      conflicts.push({
-        policy: policy.name,
-        holder: holder.policy,
-        what: `resource name ${entry.name} on node ${node.name}`,
-      });
+    const taken = takenPlace(resources, entry.name);
+    if (taken) conflicts.push({ policy: policy.name, ...taken, what: `${taken.what} on node ${node.name}` });
+    else resources.push(entry);
   }
   return { policies: applying, resources, conflicts: [...conflicts, ...nicConflicts(resources, node)] };
+}
+
+/** More are refused by the API server (crds/src/schema.ts), and all that the node has with them. */
+const RESOURCES_LIMIT = 64;
+
+/** What another resource of this name would have to have, and who has it. */
+function takenPlace(resources: readonly NodeResource[], name: string): Omit<Conflict, 'policy'> | undefined {
+  const namesake = resources.find((resource) => resource.name === name);
+  if (namesake) return { holder: namesake.policy, what: `resource name ${name}` };
+  const last = resources[RESOURCES_LIMIT - 1];
+  return last && { holder: last.policy, what: `the last of ${RESOURCES_LIMIT} resources` };
 }
 
 function entryFor(policy: Policy, { name, labels, object }: NodeFacts): NodeResource | undefined {

@@ -1,4 +1,5 @@
 import type { Condition, DataDirectPathStatus } from '@data-direct/crds';
+import { dataDirectPathStatusSchema } from '@data-direct/crds/schema';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
@@ -279,4 +280,13 @@ test('the order in which nodes are read makes no difference, and every path is c
       expect(ready + (status.reasons ?? []).reduce((sum, { paths }) => sum + paths, 0)).toBe(total);
     }),
   );
+});
+
+test('a policy with more slips than a condition can hold is told as many as fit', () => {
+  const { environment } = gb300.spec;
+  const names = Array.from({ length: 64 }, (_, index) => `PCIDEVICE_DATADIRECT_DEV_${index}${'X'.repeat(600)}`);
+  const extra = Object.fromEntries(names.map((name) => [name, '']));
+  const status = statusOf(policyOf('gb300', { environment: { ...environment, extra } }), []);
+  expect(dataDirectPathStatusSchema.safeParse(status).error).toBeUndefined();
+  expect(condition(status, 'Accepted')).toMatchObject({ status: 'False', reason: 'Invalid' });
 });

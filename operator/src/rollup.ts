@@ -178,6 +178,9 @@ function faultClause([reason, found]: [NodePath['reason'], JudgedPath[]]): strin
   return `${reason}: ${first?.path.name} on ${first?.node}: ${first?.path.message}${more}`;
 }
 
+/** Longer ones are cut: the API server refuses them (crds/src/schema.ts), and the policy's other news with them. */
+const MESSAGE_LIMIT = 32_768;
+
 function conditionsOf(policy: Policy, summary: Summary, now: string): Condition[] {
   const { acceptance, pending } = summary;
   const { phase, ready, message } = phaseOf(summary);
@@ -189,7 +192,7 @@ function conditionsOf(policy: Policy, summary: Summary, now: string): Condition[
       type,
       status,
       reason,
-      message: sentence,
+      message: sentence.slice(0, MESSAGE_LIMIT),
       lastTransitionTime: last?.status === status ? last.lastTransitionTime : now,
       observedGeneration: policy.generation,
     };
