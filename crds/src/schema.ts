@@ -100,8 +100,8 @@ const environmentSchema = z
       .meta({
         maxProperties: 64,
         ...rule(
-          "self.all(name, name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
-          'each name must be a legal environment variable name',
+          "self.all(name, name.size() <= 256 && name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
+          'each name must be a legal environment variable name of at most 256 characters',
         ),
       }),
   })

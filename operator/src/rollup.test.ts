@@ -276,6 +276,7 @@ test('the order in which nodes are read makes no difference, and every path is c
     fc.property(cluster, ([inOrder, mixed]) => {
       const status = statusOf(gb300, inOrder);
       expect(statusOf(gb300, mixed)).toEqual(status);
+      expect(dataDirectPathStatusSchema.safeParse(status).error).toBeUndefined();
       const { total = 0, ready = 0 } = status.paths ?? {};
       expect(ready + (status.reasons ?? []).reduce((sum, { paths }) => sum + paths, 0)).toBe(total);
     }),
