@@ -5,7 +5,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { readConfig } from './config.ts';
 import { startOperator } from './operator.ts';
-import { nodes } from './objects.ts';
+import { dataDirectNodes, nodes } from './objects.ts';
 import { retire } from './retire.ts';
 import { pathOf } from './testing.ts';
 import { NAMESPACE, type VirtualCluster, deployments, startVirtualCluster } from './virtual-cluster.ts';
@@ -159,10 +159,29 @@ test('without the CRD, after an installation that failed half-way, it finishes',
   expect(logged).toContain('0 DataDirectNodes deleted');
 });
 
+test('a node that is deleted meanwhile is done with: its object is not made anew, for which there is no right', async () => {
+  await installed();
+  agentsFollow(['node-a', 'node-b']);
+  cluster.server.fail({ status: 500, message: 'no' }, { verb: 'patch', plural: 'datadirectnodes' });
+  cluster.server.fail({ status: 500, message: 'no' }, { verb: 'apply', plural: 'datadirectnodes' });
+  const changes: string[] = [];
+  const stop = cluster.server.store.onChange(({ resource, type, object }) => {
+    if (resource.plural !== 'datadirectnodes') return;
+    const [one, other] = object.metadata.name === 'node-a' ? ['node-a', 'node-b'] : ['node-b', 'node-a'];
+    changes.push(`${type} ${one}`);
+    if (changes.length === 1) cluster.server.store.delete(dataDirectNodes, { name: other });
+  });
+  onTestFinished(stop);
+  expect(await uninstall()).toBe('done');
+  expect(changes[1]).toMatch(/^DELETED/);
+  expect(changes.filter((change) => change.startsWith('ADDED'))).toEqual([]);
+  expectNothingLeft();
+});
+
 test('writes that fail once are made again', async () => {
   await installed();
   agentsFollow(['node-a', 'node-b']);
-  for (const verb of ['apply', 'delete'] as const) cluster.server.fail('reset', { verb, plural: 'datadirectnodes' });
+  for (const verb of ['patch', 'delete'] as const) cluster.server.fail('reset', { verb, plural: 'datadirectnodes' });
   cluster.server.fail({ status: 500, message: 'no' }, { verb: 'patch', plural: 'nodes' });
   expect(await uninstall()).toBe('done');
   expectNothingLeft();

@@ -19,7 +19,7 @@ import { errorFields, type Log } from '@data-direct/process';
 import type { Config } from './config.ts';
 import { OperatorError } from './error.ts';
 import { labelChanges } from './labels.ts';
-import { asOperator, hasWithdrawn, nodeIntent } from './node-object.ts';
+import { hasWithdrawn } from './node-object.ts';
 import { FIELD_MANAGER, type NodeObject, dataDirectNodes, nodes, trimDataDirectNode } from './objects.ts';
 import { counted, listed } from './wording.ts';
 
@@ -109,8 +109,10 @@ async function becomeLeader(options: RetireOptions): Promise<{ elector: LeaderEl
 async function withdraw(options: RetireOptions, signal: AbortSignal): Promise<void> {
   const { api, log, clock = systemClock } = options;
   const serving = (await listNodeObjects(api)).filter(({ spec }) => spec.resources.length > 0);
-  await each(options, signal, serving, ({ metadata: { name, ownerReferences = [] } }) =>
-    api.apply(dataDirectNodes, nodeIntent(name, ownerReferences, []), { ...asOperator, signal }),
+  // A merge patch, because server-side apply would bring back the object of a node that was deleted a moment ago.
+  const as = { fieldManager: FIELD_MANAGER, signal };
+  await each(options, signal, serving, ({ metadata: { name } }) =>
+    api.patch(dataDirectNodes, { name }, { spec: { resources: [] } }, as),
   );
   const end = clock.now() + withdrawnWithinMs;
   for (;;) {
