@@ -26,11 +26,12 @@ function record({ metadata }: Regarding, { type, reason }: Happening): void {
   events.push(`${type} ${reason} ${metadata.name}`);
 }
 
-function controller(): Controller {
+function controller(isLeading = () => true): Controller {
   const made = new Controller({
     api: cluster.api,
     namespace: NAMESPACE,
     heartbeatMs,
+    isLeading,
     recorder: { record },
     log: createLog('silent'),
     tally: { wrote: () => {}, failed: () => {} },
@@ -325,6 +326,21 @@ test('while part of the truth is unknown nothing is decided', async () => {
   expect(second.isSynced).toBe(false);
   await cluster.eventually(() => expect(second.isSynced).toBe(true));
   await started;
+  await cluster.quiet();
+  expect(cluster.writes()).toEqual(writes);
+});
+
+test('a replica that leads no longer writes nothing, whatever it still has to do', async () => {
+  let leads = true;
+  cluster.addNode('node-a');
+  cluster.addPolicy('gb300');
+  await controller(() => leads).start();
+  await cluster.eventually(() => expect(labelOf('node-a')).toBe('none'));
+  await cluster.quiet();
+  const writes = cluster.writes();
+  leads = false;
+  cluster.changePolicy('gb300', { dataDirect: 'Required' });
+  cluster.addNode('node-b');
   await cluster.quiet();
   expect(cluster.writes()).toEqual(writes);
 });

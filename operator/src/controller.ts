@@ -40,6 +40,8 @@ export interface ControllerOptions {
   readonly namespace: string;
   /** Time between two beats of an agent. */
   readonly heartbeatMs: number;
+  /** Asked before each round. A process that was held up finds work in its queue before it learns that another leads. */
+  readonly isLeading: () => boolean;
   readonly recorder: Pick<EventRecorder, 'record'>;
   readonly log: Log;
   /** Told of each write and each failure, for metrics. */
@@ -186,6 +188,7 @@ export class Controller {
 
   #round(key: string, signal: AbortSignal): Promise<void> {
     const [kind, name = ''] = key.split('/');
+    if (!this.#options.isLeading()) return Promise.resolve();
     return kind === 'node' ? this.#nodeRound(name, signal) : this.#policyRound(name, signal);
   }
 

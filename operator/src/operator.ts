@@ -87,6 +87,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
       api,
       namespace: pod.namespace,
       heartbeatMs: config.heartbeatSeconds * 1000,
+      isLeading: () => elector.isLeader,
       recorder,
       log,
       tally: metrics.tally,
