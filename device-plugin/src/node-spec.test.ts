@@ -18,3 +18,13 @@ test('two resources of one name are refused', () => {
   const document = { resources: [0, 1].map(() => ({ name: 'path', policy: 'p', policyGeneration: 1 })) };
   expect(() => nodeSpec(document, 'spec.json', { unknownFields: 'refuse' })).toThrow('two resources are named path');
 });
+
+test.each([
+  [{ verification: { interval: '0s' } }, 'resources[0].verification.interval must be at least 10s, got 0s'],
+  [{ verification: { interval: '9s' } }, 'resources[0].verification.interval must be at least 10s, got 9s'],
+  [{ environment: { extra: { 'A=B': '1' } } }, 'resources[0].environment.extra must be variables with names like'],
+  [{ environment: { extra: { '': '1' } } }, 'resources[0].environment.extra must be variables with names like'],
+])('a file does not get round what the API server checks by CEL: %j', (resource, problem) => {
+  const document = { resources: [{ name: 'path', policy: 'p', policyGeneration: 1, ...resource }] };
+  expect(() => nodeSpec(document, 'spec.json', { unknownFields: 'refuse' })).toThrow(`spec.json: ${problem}`);
+});
