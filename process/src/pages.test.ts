@@ -1,6 +1,7 @@
 // Pages as kubelet, Prometheus and strangers ask for them.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,27 @@ test.each([
 ])('a guarded page answers the token %s with %i', async (token, status) => {
   expect((await ask(pages, '/metrics', token)).status).toBe(status);
 });
+
+test.each(['http', 'https'])(
+  'who opens connections and asks nothing does not keep probes out, over %s',
+  async (scheme) => {
+    const { port } = scheme === 'https' ? await serve(pages, certificate()) : await serve(pages);
+    const idle = await Promise.all(Array.from({ length: 200 }, () => opened(port)));
+    const closed = new Promise((resolve) => idle[0]?.once('close', resolve));
+    const status =
+      scheme === 'https' ? statusOverTls(port) : fetch(`http://127.0.0.1:${port}/healthz`).then((it) => it.status);
+    expect(await status).toBe(200);
+    await closed;
+    for (const socket of idle) socket.destroy();
+  },
+);
+
+function opened(port: number): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connectPlain(port, '127.0.0.1', () => resolve(socket));
+    socket.on('error', () => {}); // reset by the server
+  });
+}
 
 test('a port that is taken is told at the start', async () => {
   const { port } = await serve(pages);

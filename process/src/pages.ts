@@ -2,7 +2,7 @@
 import { readFileSync, watch } from 'node:fs';
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { dirname } from 'node:path';
 
 import { ProcessError, sentenceOf } from './error.ts';
@@ -58,7 +58,7 @@ export async function servePages({ address, port, tls, pages, onError }: PageSer
       response.writeHead(page.status, { 'content-type': page.type ?? 'text/plain; charset=utf-8' }).end(textOf(page)),
     );
   });
-  server.maxConnections = MOST_CONNECTIONS;
+  keepYoungest(server, MOST_CONNECTIONS);
   await listening(server, address, port);
   const stop = tls && whenChanged(tls, () => https?.setSecureContext(readTls(tls)), onError);
   return {
@@ -123,6 +123,20 @@ function whenChanged({ certificate }: TlsFiles, apply: () => void, onError: (err
   });
   watcher.on('error', onError);
   return () => watcher.close();
+}
+
+/**
+ * Past the limit the connection that is open longest is closed, not the new one refused: else who holds connections without asking
+ * anything would keep the kubelet's probes out, and have the process killed.
+ */
+function keepYoungest(server: Server, limit: number): void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > limit) oldest?.destroy();
+  });
 }
 
 function listening(server: Server, address: string, port: number): Promise<void> {
