@@ -55,7 +55,7 @@ export const PATH_REASONS = {
     state: 'Degraded',
     provoke:
       'a function whose firmware shows data_direct or query_vuid as 0, as that of a VF does until somebody switches it on',
-    mend: 'enable data direct before the function binds: unbind the VF, set it for its devlink port, bind it again; a PF needs newer firmware',
+    mend: 'enable data direct before the function binds: unbind the VF or SF, set it for its devlink port, bind it again; a PF needs newer firmware',
   },
   DmaDriverNotBound: {
     state: 'Degraded',

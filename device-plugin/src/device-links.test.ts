@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Path } from '@data-direct/driver-core';
+import type { OfferedPath } from './offered.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { allocate } from './allocation/allocate.ts';
@@ -39,7 +39,7 @@ function answered(index: number): string[] {
 }
 
 /** The NIC of path `index` after its driver was loaded in another order. */
-function renumbered(index: number, number: number | undefined): Path {
+function renumbered(index: number, number: number | undefined): OfferedPath {
   const { nic, ...rest } = path(index);
   const { uverbs: _uverbs, rdmaDevice: _device, ...plain } = nic;
   if (number === undefined) return { ...rest, nic: { ...plain, uverbs: undefined, rdmaDevice: undefined, umad: [] } };

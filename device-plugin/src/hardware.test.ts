@@ -79,6 +79,18 @@ test('a verification asks about the NICs it names and no others', async () => {
   expect(paths.find(({ id }) => id === NIC)?.reason).toBe('RegistrationFailed');
 });
 
+test('an SF is no path to be handed out, neither in a round nor in a verification, and its PF is', async () => {
+  const machine = createVirtualHost(await loadFixture('sub-functions'), { clock });
+  const cut = new Hardware(machine, { debounceMs: 50, rescanMs: 30_000, portPollMs: 5000 });
+  const own = ['0000:03:00.0', '0010:03:00.0'];
+  expect((await cut.observe(EVERY_10_MINUTES)).map(({ id }) => id)).toEqual(own);
+  expect((await cut.verify(own, 'Registration')).map(({ id, nic }) => [id, nic.uverbs])).toEqual([
+    [own[0], 'uverbs0'],
+    [own[1], 'uverbs1'],
+  ]);
+  expect(cut.withheld.map(({ name }) => name)).toEqual(['mlx5_2', 'mlx5_3', 'mlx5_4', '0010:03:00.0/sf90']);
+});
+
 test('of several resources the strictest level and the shortest interval count for the node', () => {
   const verification = { level: 'Registration', interval: '1h' };
   expect(strictest([resource(), resource({ verification })])).toEqual({ level: 'Registration', intervalMs: 600_000 });

@@ -11,6 +11,7 @@ import {
 } from '@data-direct/driver-core';
 
 import { milliseconds } from './duration.ts';
+import { isOffered, type OfferedPath } from './offered.ts';
 import { PortHistory } from './port-history.ts';
 
 export interface HardwareOptions {
@@ -45,6 +46,8 @@ const JITTER = 0.1;
 
 export class Hardware {
   readonly ports = new PortHistory();
+  /** Seen by the last round, and not among what it gave. */
+  withheld: readonly Path[] = [];
   readonly #host: Host;
   readonly #observer: Observer;
   readonly #options: HardwareOptions;
@@ -81,15 +84,16 @@ export class Hardware {
     } while (!signal.aborted && this.#dueInMs > 0);
   }
 
-  async observe({ level: verification, intervalMs }: Verification): Promise<readonly Path[]> {
+  async observe({ level: verification, intervalMs }: Verification): Promise<readonly OfferedPath[]> {
     const trigger = this.#pending ?? NOTHING_CHANGED;
     this.#pending = undefined;
     this.#intervalMs = intervalMs;
     const { clock } = this.#host;
     const reverify = this.#verificationAt <= clock.now();
     if (reverify) this.#verified = { at: clock.now(), jitter: 1 + JITTER * (2 * Math.random() - 1) };
-    const paths = await this.#observer.round({ verification, trigger, reverify });
-    const steady = this.ports.steady(paths, clock.now());
+    const seen = await this.#observer.round({ verification, trigger, reverify });
+    this.withheld = seen.filter((path) => !isOffered(path));
+    const steady = this.ports.steady(seen.filter(isOffered), clock.now());
     this.#steadyAt = this.ports.nextSteady(clock.now());
     this.#looked.abort();
     this.#looked = new AbortController();
@@ -103,8 +107,9 @@ export class Hardware {
   }
 
   /** The kernel is asked about these NICs now, whatever it has said before. */
-  verify(nics: readonly string[], verification: VerificationLevel): Promise<readonly Path[]> {
-    return this.#observer.round({ verification, trigger: { kind: 'uevents', functions: nics } });
+  async verify(nics: readonly string[], verification: VerificationLevel): Promise<readonly OfferedPath[]> {
+    const seen = await this.#observer.round({ verification, trigger: { kind: 'uevents', functions: nics } });
+    return seen.filter(isOffered);
   }
 
   get #verificationAt(): number {

@@ -1,7 +1,7 @@
 // What a NIC was called while it had its driver. A NIC that lost it still belongs to the resource that selected it by RDMA device or
 // link layer: it is to be told as unhealthy with a reason, not to vanish, nor to fall to another resource.
 import type { NodePath, SelectableNic } from '@data-direct/crds';
-import type { Path } from '@data-direct/driver-core';
+import type { OfferedPath } from './offered.ts';
 
 export class NicMemory {
   readonly #seen = new Map<string, SelectableNic>();
@@ -12,7 +12,7 @@ export class NicMemory {
   }
 
   /** The NIC as policies select it: as it is, or as it was when it last had an RDMA device. */
-  recall(path: Path): SelectableNic {
+  recall(path: OfferedPath): SelectableNic {
     const { function: kind, model, linkLayer, defaultRoute, rdmaDevice } = path.nic;
     const now = { id: path.id, name: path.name, nic: { function: kind, model, linkLayer, defaultRoute } };
     if (rdmaDevice === undefined) return this.#seen.get(path.id) ?? now;

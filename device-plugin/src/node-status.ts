@@ -8,7 +8,7 @@ import {
   type NodeResource,
   type PathReason,
 } from '@data-direct/crds';
-import type { Path } from '@data-direct/driver-core';
+import type { OfferedPath } from './offered.ts';
 
 import type { ContainerFinding } from './containers/findings.ts';
 import { type Assignment, type Pool, poolOf } from './pool.ts';
@@ -111,7 +111,7 @@ function isSameFinding(a: FindingKey, b: FindingKey): boolean {
 }
 
 function nodePath(
-  path: Path,
+  path: OfferedPath,
   pool: Pool | undefined,
   findings: Findings,
   previous: DataDirectNodeStatus | undefined,

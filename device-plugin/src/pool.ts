@@ -7,20 +7,20 @@ import {
   type SelectableNic,
   stateOf,
 } from '@data-direct/crds';
-import type { Path } from '@data-direct/driver-core';
+import type { OfferedPath } from './offered.ts';
 
 /** One thing the kubelet can hand out: a path, or one of its replicas. */
 export interface Device {
   /** The NIC's PCI address, which survives reboots and renumbered mlx5_N; `::1` … `::n` after it with replicas. */
   readonly id: string;
-  readonly path: Path;
+  readonly path: OfferedPath;
   readonly healthy: boolean;
 }
 
 /** One resource with the paths that are its own. */
 export interface Pool {
   readonly resource: NodeResource;
-  readonly paths: readonly Path[];
+  readonly paths: readonly OfferedPath[];
   readonly devices: readonly Device[];
   /** Why the kubelet is told no NUMA nodes although the policy asks for it. */
   readonly hintsRefused?: string;
@@ -28,7 +28,7 @@ export interface Pool {
 
 /** What one round decided: every path of the node, and the pools they went to. */
 export interface Assignment {
-  readonly paths: readonly Path[];
+  readonly paths: readonly OfferedPath[];
   readonly pools: readonly Pool[];
 }
 
@@ -38,8 +38,8 @@ export interface Assignment {
  */
 export function assign(
   spec: DataDirectNodeSpec,
-  observed: readonly Path[],
-  nicOf: (path: Path) => SelectableNic,
+  observed: readonly OfferedPath[],
+  nicOf: (path: OfferedPath) => SelectableNic,
   hintsRefused?: string,
 ): Assignment {
   const owned = observed
@@ -69,14 +69,14 @@ export function poolOf(assignment: Assignment, pathId: string): Pool | undefined
   return assignment.pools.find((pool) => pool.paths.some((path) => path.id === pathId));
 }
 
-function withExclusion(resource: NodeResource, path: Path): Path {
+function withExclusion(resource: NodeResource, path: OfferedPath): OfferedPath {
   const exclusion = resource.exclude?.find(({ nic }) => nic === path.id || nic === path.name);
   if (!exclusion) return path;
   const message = `taken out of service by DataDirectPath ${resource.policy}: ${exclusion.reason}`;
   return { ...path, state: stateOf('Excluded'), reason: 'Excluded', message };
 }
 
-function devicesOf(resource: NodeResource, path: Path): Device[] {
+function devicesOf(resource: NodeResource, path: OfferedPath): Device[] {
   const healthy = isHealthy(path.reason, resource.dataDirect);
   const { replicas } = resource.sharing;
   if (replicas === 1) return [{ id: path.id, path, healthy }];

@@ -1,6 +1,6 @@
 // Ports that come and go: how often each fell, and whether one that came back is to be trusted yet. Time is the caller's.
 import { type NodePath, stateOf } from '@data-direct/crds';
-import type { Path } from '@data-direct/driver-core';
+import type { OfferedPath } from './offered.ts';
 
 /** A port that fell so often within the window counts as down until it has been up for a while: pods would lose it again at once. */
 const FALLS = 3;
@@ -23,7 +23,7 @@ export class PortHistory {
   readonly #ports = new Map<string, Port>();
 
   /** The paths as they shall count: a fall counts at once, a return only if the port was not up and down all the time. */
-  steady(paths: readonly Path[], now: number): Path[] {
+  steady(paths: readonly OfferedPath[], now: number): OfferedPath[] {
     return paths.map((path) => {
       const port = this.#seen(path, now);
       return port && holdEnds(port) > now && path.state !== 'Unavailable' ? held(path, port) : path;
@@ -50,7 +50,7 @@ export class PortHistory {
   }
 
   /** A NIC without RDMA device has no port that could fall: its driver is what is missing. */
-  #seen({ id, nic: { rdmaDevice, portState } }: Path, now: number): Port | undefined {
+  #seen({ id, nic: { rdmaDevice, portState } }: OfferedPath, now: number): Port | undefined {
     const known = this.#ports.get(id);
     if (rdmaDevice === undefined || portState === undefined) return known;
     const isUp = portState === 'ACTIVE';
@@ -72,7 +72,7 @@ function holdEnds({ isUp, since, recent }: Port): number {
   return isUp && lately >= FALLS ? since + STEADY_MS : 0;
 }
 
-function held(path: Path, { recent }: Port): Path {
+function held(path: OfferedPath, { recent }: Port): OfferedPath {
   const message =
     `the port of ${path.name} is ACTIVE again, but fell ${recent.length} times within ${WINDOW_MS / 60_000} minutes: ` +
     `it counts once it has been up for ${STEADY_MS / 1000} s`;

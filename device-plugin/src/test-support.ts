@@ -1,17 +1,17 @@
 // What the tests of this room share: paths of a tray as driver-core would report them, and policies as the operator compiles them.
 import { type NodeResource, type PathReason, stateOf } from '@data-direct/crds';
-import type { Path } from '@data-direct/driver-core';
+import type { OfferedPath } from './offered.ts';
 
 import { NicMemory } from './nic-memory.ts';
 import { nodeSpec } from './node-spec.ts';
 import { assign, type Assignment } from './pool.ts';
 
 /** Four ConnectX-8 with their DMA function and GPU, like a GB300 tray; `reasons` by index where one is not Paired. */
-export function tray(reasons: Readonly<Record<number, PathReason>> = {}): Path[] {
+export function tray(reasons: Readonly<Record<number, PathReason>> = {}): OfferedPath[] {
   return [0, 1, 2, 3].map((index) => path(index, reasons[index]));
 }
 
-export function path(index: number, reason: PathReason = 'Paired'): Path {
+export function path(index: number, reason: PathReason = 'Paired'): OfferedPath {
   const id = `000${index}:03:00.0`;
   const numaNode = index < 2 ? 0 : 1;
   return {
@@ -67,7 +67,7 @@ export function resource(fields: object = {}): NodeResource {
 
 interface Assigned {
   readonly resources?: NodeResource[];
-  readonly paths?: Path[];
+  readonly paths?: OfferedPath[];
   readonly hintsRefused?: string;
 }
 

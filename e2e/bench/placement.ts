@@ -9,9 +9,9 @@ import {
   preferred,
 } from '@data-direct/device-plugin';
 import { dataDirectNodeSpecSchema } from '@data-direct/crds/schema';
-import type { Path } from '@data-direct/driver-core';
-
 import { putSection } from './document.ts';
+
+type Path = Pool['paths'][number];
 
 const RESOURCE = 'datadirect.dev/path';
 const GPU = 'nvidia.com/gpu';

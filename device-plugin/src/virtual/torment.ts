@@ -22,6 +22,7 @@ import { createAgent } from '../create-agent.ts';
 import { VirtualKubelet } from '../kubelet/virtual/kubelet.ts';
 import type { FollowedSpec, NodeObject } from '../node-object.ts';
 import { nodeSpec } from '../node-spec.ts';
+import { isOffered } from '../offered.ts';
 import { PortHistory } from '../port-history.ts';
 import { generator } from './random.ts';
 
@@ -208,7 +209,7 @@ class FreshEyes {
 
   async look(): Promise<string> {
     const seen = await new Observer(this.#host).round({ verification: 'Probe', trigger: { kind: 'gap' } });
-    const paths = this.#ports.steady(seen, this.#clock.now());
+    const paths = this.#ports.steady(seen.filter(isOffered), this.#clock.now());
     const reasons = Object.fromEntries(paths.map(({ id, reason }) => [id, reason]));
     const healthy = paths.filter(({ state, dma, nic }) => state === 'Ready' && dma && nic.model === 'ConnectX-8');
     return JSON.stringify({ reasons, healthy: healthy.map(({ id }) => id).toSorted() });

@@ -5,6 +5,7 @@ import { refused } from '../host/host.ts';
 import { follow } from '../path/follow.ts';
 import type { NicSeen } from '../path/snapshot.ts';
 import type { ProtectionDomain } from '../verbs/context.ts';
+import { chargedTo } from '../pci/nic.ts';
 import { Context } from '../verbs/context.ts';
 import { Refusal } from '../verbs/errors.ts';
 import type { MemoryRegion } from '../verbs/memory-region.ts';
@@ -31,15 +32,15 @@ export class DataDirect {
     this.#watch = new BindingWatch(host);
   }
 
-  /** `name` is an RDMA device (mlx5_0) or a PCI address. Throws a DataDirectError. */
+  /** `name` is an RDMA device (mlx5_0), a PCI address, or what a path of an SF is called by (0000:03:00.0/sf88). Throws a DataDirectError. */
   async openNic(name: string): Promise<OpenNic> {
     const { nics } = await this.#watch.look();
-    const nic = nics.find(({ fn, rdmaDevice }) => fn.address === name || rdmaDevice === name);
+    const nic = nics.find(({ id, rdmaDevice }) => id === name || rdmaDevice === name);
     if (!nic) throw new DataDirectError('NIC_UNKNOWN', `no NIC ${JSON.stringify(name)}; there are ${known(nics)}`);
     if (nic.uverbs === undefined)
       throw new DataDirectError('NIC_WITHOUT_VERBS', `${name} has no uverbs node; load mlx5_ib and ib_uverbs`);
     const before = nicIncarnation(this.#host, nic);
-    const context = await Context.open(this.#host, nic.uverbs, nic.fn.address);
+    const context = await Context.open(this.#host, nic.uverbs, chargedTo(nic));
     if (context instanceof Refusal) throw refusedBy(name, context);
     return new OpenNic({ host: this.#host, watch: this.#watch, context, name, nic, incarnation: before });
   }
@@ -61,7 +62,7 @@ export class DataDirect {
 }
 
 function known(nics: readonly NicSeen[]): string {
-  return nics.map(({ fn, rdmaDevice }) => rdmaDevice ?? fn.address).join(', ') || 'none';
+  return nics.map(({ id, rdmaDevice }) => rdmaDevice ?? id).join(', ') || 'none';
 }
 
 interface Opened {
@@ -82,9 +83,9 @@ export class OpenNic {
     this.#opened = opened;
   }
 
-  /** PCI address. */
+  /** PCI address; of an SF its PF's and its number: 0000:03:00.0/sf88. */
   get address(): string {
-    return this.#opened.nic.fn.address;
+    return this.#opened.nic.id;
   }
 
   /** PCI address of the DMA function as of the last look; undefined while there is none. */
@@ -135,7 +136,7 @@ export class OpenPd {
         throw refusedBy(name, region);
       }
       if (binding && this.#isPresent(binding)) {
-        void region.ended.then(watch.registry.hold(nic.fn.address, region));
+        void region.ended.then(watch.registry.hold(nic.id, region));
         return region;
       }
       // Made before or after the change? Nobody can tell, so it is not known whether it lives.
@@ -157,10 +158,10 @@ export class OpenPd {
   /** The NIC's binding as it is now. */
   async #binding(): Promise<Binding | undefined> {
     const { watch, nic } = this.#opened;
-    const last = watch.registry.bindingOf(nic.fn.address);
+    const last = watch.registry.bindingOf(nic.id);
     if (last && this.#isPresent(last)) return last;
     await watch.look();
-    return watch.registry.bindingOf(nic.fn.address);
+    return watch.registry.bindingOf(nic.id);
   }
 
   /** Cheap: whether the drivers that the binding and the context were made with still hold their functions. */

@@ -20,8 +20,9 @@ export interface DmaFunctionEntry {
   readonly incarnation: string;
 }
 
-/** A NIC function with an RDMA device. */
+/** A NIC with an RDMA device. */
 export interface NicEntry {
+  /** PCI address; of an SF its PF's and its number: 0000:03:00.0/sf88. */
   readonly address: string;
   readonly vuid: string;
   /** Another one each time the RDMA device is made. */
@@ -37,7 +38,7 @@ export interface Binding {
 
 export interface BindingEvent {
   readonly kind: 'bound' | 'unbound';
-  /** PCI addresses. */
+  /** PCI addresses; an SF has its number behind that of its PF. */
   readonly nic: string;
   readonly dma: string;
 }

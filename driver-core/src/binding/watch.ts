@@ -3,6 +3,7 @@
 import type { Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { Trigger } from '../path/follow.ts';
+import { pathOfNic } from '../pci/nic.ts';
 import { Observer } from '../path/observe.ts';
 import type { DmaSeen, NicSeen, Snapshot } from '../path/snapshot.ts';
 import type { Pairing } from './evidence.ts';
@@ -51,7 +52,7 @@ export class BindingWatch {
   #nicEntry({ nic, dma, evidence }: Pairing): NicEntry | undefined {
     const incarnation = nicIncarnation(this.#host, nic);
     if (incarnation === undefined) return undefined;
-    const entry = { address: nic.fn.address, incarnation };
+    const entry = { address: nic.id, incarnation };
     if (evidence === 'KernelIoctl' && dma) return { ...entry, vuid: nameOf(dma), dma: dma.fn.address };
     const vuid = nic.kernel?.answer === undefined ? nic.firmware?.vuid : undefined;
     return vuid === undefined ? undefined : { ...entry, vuid, dma: undefined };
@@ -70,8 +71,10 @@ function nameOf({ fn, vpd }: DmaSeen): string {
 }
 
 /** As an open context lives: until the RDMA device goes. */
-export function nicIncarnation({ sysfs }: Host, { fn, uverbs }: NicSeen): string | undefined {
-  const identity = sysfs.identity(uverbs === undefined ? `${fn.path}/driver` : `${fn.path}/infiniband_verbs/${uverbs}`);
+export function nicIncarnation({ sysfs }: Host, nic: NicSeen): string | undefined {
+  const path = pathOfNic(nic);
+  const { uverbs } = nic;
+  const identity = sysfs.identity(uverbs === undefined ? `${path}/driver` : `${path}/infiniband_verbs/${uverbs}`);
   return refused(identity) ? undefined : identity;
 }
 

@@ -54,6 +54,29 @@ it.each<[string, Change[]]>([
 
 const DMA = '0009:03:00.0';
 
+it('of a node with SFs holds them, each as it was, and rdma_topo’s own entries as they are without them', async () => {
+  const host = createVirtualHost(await loadFixture('sub-functions'));
+  for (const change of [
+    ['unbind', '0000:03:00.0/sf88'],
+    ['refuse', 'mlx5_3', 'devx', 'EPROTONOSUPPORT'],
+    ['port-down', 'mlx5_4'],
+  ])
+    applyChange(host, change);
+  const node = await readNode(host, 'None');
+  const replay = await replayed(host);
+  const [before, after] = [host, replay].map(async (each) =>
+    (await round(each)).map(({ nic: { subFunction, ...nic }, ...path }) => ({
+      ...path,
+      nic,
+      sfnum: subFunction?.sfnum,
+    })),
+  );
+  expect(await after).toEqual(await before);
+  const entries = (await dumpOf(host, node)) as { realpath: string; subsystems: { infiniband?: string[] } }[];
+  expect(entries.every(({ realpath }) => realpath === '/sys' || /\/[0-9a-f:.]{12}$/.test(realpath))).toBe(true);
+  expect(entries.flatMap(({ subsystems }) => subsystems?.infiniband ?? [])).toEqual(['mlx5_0', 'mlx5_1']);
+});
+
 it.each<[string, string, Change[]]>([
   ['could not be opened', 'PairingUnverified', [['refuse', 'mlx5_0', 'open', 'EACCES']]],
   ['gave no context', 'DeviceUnresponsive', [['refuse', 'mlx5_0', 'get-context', 'EAGAIN']]],

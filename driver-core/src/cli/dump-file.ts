@@ -23,9 +23,12 @@ export async function dumpOf(
   const paths = new Map(seen.map((path) => [path.id, path]));
   const there = present(host);
   const entries = there.map(({ fn, modalias }) => {
-    const { physfn, ...extension } = extensionOf(fn, snapshot, paths);
-    const pf = there.find((other) => other.fn.address === physfn)?.fn.address;
-    return entryOf(host, fn, modalias, { physfn: pf, ...extension });
+    const nics = snapshot.nics.filter((nic) => nic.fn.address === fn.address);
+    const nic = nics.find(({ subFunction }) => !subFunction);
+    const physfn = there.find((other) => other.fn.address === nic?.physicalFunction)?.fn.address;
+    const subFunctions = nics.flatMap((each) => subFunctionEntry(host, each, paths) ?? []);
+    const extension = { physfn, ...(nic && extensionOf(nic, paths)), ...(subFunctions.length > 0 && { subFunctions }) };
+    return entryOf(host, fn, modalias, extension);
   });
   return [hostEntry(host, snapshot), ...(await Promise.all(entries))];
 }
@@ -54,13 +57,31 @@ async function entryOf(host: Host, fn: PciFunction, modalias: string, extension:
     iommu_group: iommuGroup === undefined ? null : Number(iommuGroup),
     numa_node: numaNode ?? -1,
     ...(refused(vpd) ? {} : { vpd: compressed(vpd) }),
-    subsystems: Object.fromEntries(
-      SUBSYSTEMS.flatMap((subsystem) => {
-        const names = sysfs.list(`${fn.path}/${subsystem}`);
-        return refused(names) || names.length === 0 ? [] : [[subsystem, names]];
-      }),
-    ),
+    subsystems: subsystemsOf(host, fn.path),
     virtual: { driver: driver ?? null, ...extension, refused: refusedOf({ ...extension.refused, vpd: withheld(vpd) }) },
+  };
+}
+
+function subsystemsOf({ sysfs }: Host, path: string): object {
+  const all = SUBSYSTEMS.flatMap((subsystem) => {
+    const names = sysfs.list(`${path}/${subsystem}`);
+    return refused(names) || names.length === 0 ? [] : [[subsystem, names]];
+  });
+  return Object.fromEntries(all) as object;
+}
+
+/** rdma_topo knows no SFs: they stand with their PF, where it does not look. */
+function subFunctionEntry(host: Host, nic: NicSeen, paths: ReadonlyMap<string, Path>): object | undefined {
+  const { subFunction, driver } = nic;
+  if (subFunction?.sfnum === undefined) return undefined;
+  const { sfnum, path } = subFunction;
+  const { refused: refusals = {}, ...extension } = extensionOf(nic, paths);
+  return {
+    sfnum,
+    subsystems: subsystemsOf(host, path),
+    driver: driver ?? null,
+    ...extension,
+    refused: refusedOf(refusals),
   };
 }
 
@@ -70,7 +91,6 @@ function withheld(vpd: Answer<Buffer>): Errno | undefined {
 }
 
 interface Extension {
-  readonly physfn?: string | undefined;
   readonly refused?: Refusals;
   readonly [fact: string]: unknown;
 }
@@ -83,18 +103,15 @@ function refusedOf(refusals: Refusals): Readonly<Record<string, string>> | undef
   return all.length === 0 ? undefined : (Object.fromEntries(all) as Readonly<Record<string, string>>);
 }
 
-function extensionOf(fn: PciFunction, { nics }: Snapshot, paths: ReadonlyMap<string, Path>): Extension {
-  const nic = nics.find((other) => other.fn.address === fn.address);
-  if (!nic) return {};
-  const { linkLayer, physicalFunction: physfn, port, uverbs, rdmaDevice } = nic;
+function extensionOf(nic: NicSeen, paths: ReadonlyMap<string, Path>): Extension {
+  const { id, linkLayer, port, uverbs, rdmaDevice } = nic;
   const portState = typeof port === 'string' ? port : undefined;
   return {
-    physfn,
     linkLayer,
     portState,
     ...(rdmaDevice !== undefined && { uverbs: uverbs ?? null }),
     ...firmwareOf(nic),
-    ...pairingOf(nic, paths.get(fn.address)),
+    ...pairingOf(nic, paths.get(id)),
     refused: { ...refusalsOf(nic), ...(refused(port) && { portState: port }) },
   };
 }

@@ -5,6 +5,7 @@ import type { PathReason } from '@data-direct/crds';
 import { configAcs } from '../path/acs.ts';
 import type { Path } from '../path/path.ts';
 import { DMA_DRIVERS } from '../pci/ids.ts';
+import { hasNicDriver } from '../pci/nic.ts';
 import type { Node } from './node.ts';
 
 type Commands = (path: Path, node: Node) => readonly string[];
@@ -13,6 +14,10 @@ const LIST_DMA_FUNCTIONS = 'lspci -D -d 15b3:2100';
 const RESCAN = 'echo 1 > /sys/bus/pci/rescan';
 const KERNEL_LOG = "dmesg -T | grep -e mlx5 -e 'iommu'";
 const REPORT = 'data-direct dump > node.json';
+const LOAD = 'modprobe -a mlx5_core mlx5_ib';
+const SF_DRIVER = '/sys/bus/auxiliary/drivers/mlx5_core.sf';
+/** DOCA and MLNX_OFED give a new SF to a driver that only lets it be configured, until somebody binds it to the other. */
+const SF_IN_CONFIGURATION = 'mlx5_core.sf_cfg';
 
 const COMMANDS: Partial<Record<PathReason, Commands>> = {
   NoDmaFunction: () => [LIST_DMA_FUNCTIONS, RESCAN],
@@ -20,13 +25,17 @@ const COMMANDS: Partial<Record<PathReason, Commands>> = {
   PairingUnverified: ({ nic }) => [listNode(nic.uverbs)],
   EvidenceConflict: ({ nic }) => [firmwareVersion(nic.rdmaDevice), REPORT],
   FunctionDisabled: ({ id, nic }, { snapshot }) => {
-    const pf = snapshot.nics.find(({ fn }) => fn.address === id)?.physicalFunction;
+    const pf = snapshot.nics.find((seen) => seen.id === id)?.physicalFunction;
     if (pf === undefined) return [firmwareVersion(nic.rdmaDevice)];
+    const { subFunction } = nic;
+    const [driver, device, called] = subFunction
+      ? [SF_DRIVER, subFunction.auxiliary, subFunction.sfnum === undefined ? 'this SF' : `sfnum ${subFunction.sfnum}`]
+      : ['/sys/bus/pci/drivers/mlx5_core', nic.address, 'this VF'];
     return [
       `devlink port show | grep pci/${pf}`,
-      `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/unbind`,
-      `doca_data_direct_ctl set data-direct pci/${pf}/PORT -e true   # PORT of this VF as devlink shows it`,
-      `echo ${nic.address} > /sys/bus/pci/drivers/mlx5_core/bind`,
+      `echo ${device} > ${driver}/unbind`,
+      `doca_data_direct_ctl set data-direct pci/${pf}/PORT -e true   # PORT of ${called} as devlink shows it`,
+      `echo ${device} > ${driver}/bind`,
     ];
   },
   DmaDriverNotBound: (path, node) => ['modprobe mlx5_ib', ...unboundFunctions(path, node).flatMap(probeAnew)],
@@ -45,10 +54,16 @@ const COMMANDS: Partial<Record<PathReason, Commands>> = {
   VerbsNodeMissing: () => ['modprobe ib_uverbs', 'ls -l /dev/infiniband'],
   DeviceUnresponsive: ({ nic }) => [`dmesg -T | grep ${nic.address}`],
   RdmaNamespaceExclusive: () => ['rdma system set netns shared'],
-  WaitingForDriver: ({ nic }) =>
-    nic.driver === undefined || nic.driver === 'mlx5_core'
-      ? ['modprobe -a mlx5_core mlx5_ib', ...(nic.driver === undefined ? [probe(nic.address)] : [])]
-      : [],
+  WaitingForDriver: ({ nic }) => {
+    const { driver, subFunction } = nic;
+    if (subFunction && driver === SF_IN_CONFIGURATION)
+      return [
+        `echo ${subFunction.auxiliary} > ${SF_DRIVER}_cfg/unbind`,
+        `echo ${subFunction.auxiliary} > ${SF_DRIVER}/bind`,
+      ];
+    if (driver !== undefined) return hasNicDriver(nic) ? [LOAD] : [];
+    return [LOAD, subFunction ? `echo ${subFunction.auxiliary} > ${SF_DRIVER}/bind` : probe(nic.address)];
+  },
 };
 
 export function commandsFor(path: Path, node: Node): readonly string[] {

@@ -42,13 +42,13 @@ function unreadOf({ nics, dmas, acs }: Snapshot): Unread[] {
   const kinds: Unread[] = [
     { what: 'vpd', functions: addressesOf([...nics, ...dmas].filter(({ vpd }) => isForbidden(vpd))) },
     { what: 'acs', functions: [...acs].filter(([, seen]) => seen === 'hidden').map(([address]) => address) },
-    { what: 'uverbs', functions: addressesOf(nics.filter(({ kernel }) => isForbidden(kernel?.refusal?.errno))) },
+    { what: 'uverbs', functions: nics.filter(({ kernel }) => isForbidden(kernel?.refusal?.errno)).map(({ id }) => id) },
   ];
   return kinds.filter(({ functions }) => functions.length > 0);
 }
 
 function addressesOf(seen: readonly { readonly fn: { readonly address: string } }[]): string[] {
-  return seen.map(({ fn }) => fn.address);
+  return [...new Set(seen.map(({ fn }) => fn.address))];
 }
 
 function isForbidden(answer: unknown): boolean {

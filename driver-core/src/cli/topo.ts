@@ -39,10 +39,10 @@ function printTable({ paths }: Node, { out, paint }: Terminal): void {
     out(`\n${ready} of ${paths.length} ready; data-direct check says what the others lack and what to type`);
 }
 
-function row({ name, nic, dma, gpus, evidence, reason }: Path): string[] {
+function row({ id, name, nic, dma, gpus, evidence, reason }: Path): string[] {
   return [
     name,
-    nic.address,
+    id,
     nic.model ?? NONE,
     [nic.linkLayer, nic.portState].filter((word) => word !== undefined).join(' ') || NONE,
     dma?.address ?? NONE,

@@ -8,34 +8,49 @@ import type { Node } from './node.ts';
 import { COLOURS, ROLES } from './shown.ts';
 
 interface Place {
-  readonly fn: PciFunction;
+  /** PCI address, and of an SF what it is on its PF. */
+  readonly called: string;
+  readonly says: string;
   readonly below: readonly Place[];
 }
 
 type Paint = Terminal['paint'];
 
 export function printTree(node: Node, { out, paint }: Terminal): void {
-  const describe = describer(node, paint);
-  for (const root of placesOf(node)) {
-    out(`${root.fn.address}  ${describe(root.fn)}`);
-    for (const line of linesBelow(root, '', describe)) out(line);
+  for (const root of placesOf(node, paint)) {
+    out(`${root.called}  ${root.says}`);
+    for (const line of linesBelow(root, '')) out(line);
   }
 }
 
-function* linesBelow({ below }: Place, indent: string, describe: (fn: PciFunction) => string): Generator<string> {
+function* linesBelow({ below }: Place, indent: string): Generator<string> {
   for (const [index, place] of below.entries()) {
     const last = index === below.length - 1;
-    yield `${indent}${last ? '└─ ' : '├─ '}${place.fn.address}  ${describe(place.fn)}`;
-    yield* linesBelow(place, `${indent}${last ? '   ' : '│  '}`, describe);
+    yield `${indent}${last ? '└─ ' : '├─ '}${place.called}  ${place.says}`;
+    yield* linesBelow(place, `${indent}${last ? '   ' : '│  '}`);
   }
 }
 
 /** Root ports of everything that belongs to a path, sorted as the functions are. */
-function placesOf({ snapshot: { functions, nics, dmas, gpus } }: Node): Place[] {
+function placesOf(node: Node, paint: Paint): Place[] {
+  const { functions, nics, dmas, gpus } = node.snapshot;
+  const describe = describer(node, paint);
+  const subFunctions = Map.groupBy(
+    node.paths.filter(({ nic }) => nic.subFunction),
+    ({ nic }) => nic.address,
+  );
   const roots = new Set([...nics, ...dmas, ...gpus].map(({ fn }) => rootPortOf(fn)));
   const children = Map.groupBy(functions, ({ chain }) => chain.at(-2));
-  const place = (fn: PciFunction): Place => ({ fn, below: (children.get(fn.address) ?? []).map(place) });
+  const place = (fn: PciFunction): Place => {
+    const sfs = (subFunctions.get(fn.address) ?? []).map((path) => subFunctionPlace(path, paint));
+    const below = [...sfs, ...(children.get(fn.address) ?? []).map(place)];
+    return { called: fn.address, says: describe(fn), below };
+  };
   return functions.filter(({ address }) => roots.has(address)).map(place);
+}
+
+function subFunctionPlace(path: Path, paint: Paint): Place {
+  return { called: path.id.slice(path.nic.address.length + 1), says: nicText(path, paint), below: [] };
 }
 
 function describer({ snapshot, paths, ports }: Node, paint: Paint): (fn: PciFunction) => string {
@@ -62,7 +77,7 @@ function describer({ snapshot, paths, ports }: Node, paint: Paint): (fn: PciFunc
 function nicText({ name, nic, dma, state, reason }: Path, paint: Paint): string {
   const facts = [nic.model, nic.linkLayer, nic.portState].filter((word) => word !== undefined).join(' ');
   const by = dma ? `, DMA function ${dma.address}` : '';
-  const kind = nic.function === 'VF' ? 'VF' : 'NIC';
+  const kind = nic.function === 'PF' ? 'NIC' : nic.function;
   return `${kind} ${name} (${facts || 'nothing known'})${by}: ${paint(COLOURS[state], reason)}`;
 }
 

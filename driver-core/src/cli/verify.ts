@@ -6,7 +6,7 @@ import { Observer } from '../path/observe.ts';
 import type { NicSeen, Snapshot } from '../path/snapshot.ts';
 import type { VerifiedStep } from '../path/verify.ts';
 import { verifyNic } from '../path/verify.ts';
-import { chainOf } from '../pci/address.ts';
+import { chainOf, chargedAt } from '../pci/address.ts';
 import { mayHaveDataDirect } from '../pci/ids.ts';
 import type { AbiAnswer, AbiReport } from '../verbs/abi-check.ts';
 import { checkAbi } from '../verbs/abi-check.ts';
@@ -50,20 +50,20 @@ async function verifyNics({ host, given, operands, terminal }: Invocation): Prom
 /** Unless named: those that may have data direct and have an RDMA device. */
 function chosenFrom(nics: readonly NicSeen[], names: readonly string[]): readonly NicSeen[] | Error {
   if (names.length === 0) return nics.filter((nic) => mayHaveDataDirect(nic.model) && nic.rdmaDevice !== undefined);
-  const found = names.map((name) => nics.find(({ fn, rdmaDevice }) => fn.address === name || rdmaDevice === name));
+  const found = names.map((name) => nics.find(({ id, rdmaDevice }) => id === name || rdmaDevice === name));
   const unknown = names.find((_, index) => found[index] === undefined);
   return unknown === undefined
     ? found.filter((nic) => nic !== undefined)
     : new Error(`no NIC ${JSON.stringify(unknown)}; there are ${nics.map(calledShort).join(', ') || 'none'}`);
 }
 
-function calledShort({ fn, rdmaDevice }: NicSeen): string {
-  return rdmaDevice ?? fn.address;
+function calledShort({ id, rdmaDevice }: NicSeen): string {
+  return rdmaDevice ?? id;
 }
 
 async function verified(host: Host, nic: NicSeen, { dmas }: Snapshot): Promise<VerifiedNic> {
   const steps = await verifyNic(host, nic, dmas);
-  return { id: nic.fn.address, name: calledShort(nic), ok: steps.every(({ verdict }) => verdict !== 'FAIL'), steps };
+  return { id: nic.id, name: calledShort(nic), ok: steps.every(({ verdict }) => verdict !== 'FAIL'), steps };
 }
 
 const COLOURS = { OK: 'green', FAIL: 'red', SKIP: 'gray' } as const;
@@ -108,7 +108,7 @@ async function verifyAbi({ host, given, operands, terminal }: Invocation): Promi
 interface UverbsDevice {
   readonly uverbs: string;
   readonly rdmaDevice: string;
-  /** A blocked call is charged to it: the PCI function, where there is one. */
+  /** A blocked call is charged to it: the PCI function or the SF, where there is one. */
   readonly charged: string;
 }
 
@@ -120,7 +120,8 @@ function uverbsDevices({ sysfs }: Host): UverbsDevice[] {
       const ibdev = sysfs.read(`class/infiniband_verbs/${uverbs}/ibdev`);
       const rdmaDevice = refused(ibdev) ? uverbs : ibdev.toString('latin1').trim();
       const real = sysfs.real(`class/infiniband_verbs/${uverbs}`);
-      return { uverbs, rdmaDevice, charged: (refused(real) ? undefined : chainOf(real).at(-1)) ?? rdmaDevice };
+      const parent = refused(real) ? '' : real.slice(0, -`/infiniband_verbs/${uverbs}`.length);
+      return { uverbs, rdmaDevice, charged: chainOf(parent).length > 0 ? chargedAt(parent) : rdmaDevice };
     });
 }
 

@@ -10,12 +10,13 @@ import type { VerificationLevel } from './path.ts';
 import type { KernelSeen } from './snapshot.ts';
 
 interface Nic {
-  readonly address: string;
+  /** Whom calls are charged to. */
+  readonly device: string;
   readonly uverbs: string;
 }
 
-export async function askKernel(host: Host, { uverbs, address }: Nic, level: VerificationLevel): Promise<KernelSeen> {
-  const context = await Context.open(host, uverbs, address);
+export async function askKernel(host: Host, { uverbs, device }: Nic, level: VerificationLevel): Promise<KernelSeen> {
+  const context = await Context.open(host, uverbs, device);
   if (context instanceof Refusal) return { answer: undefined, refusal: context, verified: 'None' };
   try {
     return await askIn(context, host, level);

@@ -33,7 +33,7 @@ function toCase(snapshot: Snapshot, { platform }: Topology, pairing: Pairing, su
   return {
     ...pairing,
     ...surroundings,
-    called: nic.rdmaDevice === undefined ? nic.fn.address : `${nic.rdmaDevice} (${nic.fn.address})`,
+    called: nic.rdmaDevice === undefined ? nic.id : `${nic.rdmaDevice} (${nic.id})`,
     platform,
     dmas: snapshot.dmas,
     rdmaNamespacesShared: snapshot.rdmaNamespacesShared,
@@ -78,8 +78,8 @@ function toPath(path: Case): Path {
   const { reason, message } = judge(path);
   const { nic, dma, gpus, evidence } = path;
   return {
-    id: nic.fn.address,
-    name: nic.rdmaDevice ?? nic.fn.address,
+    id: nic.id,
+    name: nic.rdmaDevice ?? nic.id,
     nic: nicFunction(nic),
     dma: dma && dmaFunction(dma),
     gpus: gpus.map(gpuFunction),
@@ -101,6 +101,7 @@ function nicFunction(nic: NicSeen): NicFunction {
   return {
     address: nic.fn.address,
     function: nic.function,
+    ...(nic.subFunction && { subFunction: { sfnum: nic.subFunction.sfnum, auxiliary: nic.subFunction.auxiliary } }),
     model: nic.model,
     rdmaDevice: nic.rdmaDevice,
     uverbs: nic.uverbs,

@@ -8,6 +8,7 @@ import type { Errno } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import { DMA_DRIVERS, mayHaveDataDirect } from '../pci/ids.ts';
+import { hasNicDriver } from '../pci/nic.ts';
 import type { Platform } from '../pci/topology.ts';
 import { VpdError } from '../pci/vpd.ts';
 import { meaning, unheard } from '../verbs/errors.ts';
@@ -59,7 +60,7 @@ export const CHECKS: readonly Check[] = [
   { reason: 'DmaDriverNotBound', fails: driverNotBound },
   { reason: 'EvidenceConflict', fails: evidenceContradicts },
   { reason: 'PairingUnverified', fails: kernelNotHeard },
-  { reason: 'FunctionDisabled', fails: virtualFunctionDisabled },
+  { reason: 'FunctionDisabled', fails: switchedOff },
   { reason: 'NoDmaFunction', fails: withoutDmaFunction },
   refusedAs('RegistrationFailed'),
   { reason: 'GpuNotFound', fails: withoutGpu },
@@ -108,9 +109,9 @@ function crossingSays({ kernel, firmware }: NicSeen): string | undefined {
 
 function withoutRdmaDevice({ nic, called }: Case): string | undefined {
   if (nic.rdmaDevice !== undefined) return undefined;
-  if (nic.driver === 'mlx5_core')
-    return `${called} has driver mlx5_core but no RDMA device: mlx5_ib is not loaded or still probing`;
-  return `${called} has ${driverOf(nic)}; expected mlx5_core`;
+  if (hasNicDriver(nic))
+    return `${called} has driver ${nic.driver} but no RDMA device: mlx5_ib is not loaded or still probing`;
+  return `${called} has ${driverOf(nic)}; expected mlx5_core${nic.function === 'SF' ? '.sf' : ''}`;
 }
 
 /** The device cgroup answers EPERM too; only ib_core's own word tells the two apart. */
@@ -221,12 +222,13 @@ function unheardFirmware({ firmware }: NicSeen): string {
   return refusal ? ` (its firmware could not be asked: ${unheard(refusal)})` : '';
 }
 
-/** Firmware leaves data direct off for a VF until somebody switches it on (DOCA, doca_data_direct_ctl). */
-function virtualFunctionDisabled({ nic, called, byVpd }: Case): string | undefined {
+/** Firmware leaves data direct off for a VF or SF until somebody switches it on (DOCA, doca_data_direct_ctl). */
+function switchedOff({ nic, called, byVpd }: Case): string | undefined {
   const unknown = nic.firmware?.capabilities === undefined;
-  const off = nic.function === 'VF' && unknown && pairedWithNone(nic) && byVpd.length > 0;
+  const kind = nic.function;
+  const off = kind !== 'PF' && unknown && pairedWithNone(nic) && byVpd.length > 0;
   return off
-    ? `the kernel pairs VF ${called} with no DMA function although ${names(byVpd)} of its PF is bound: data direct is off for this VF${unheardFirmware(nic)}`
+    ? `the kernel pairs ${kind} ${called} with no DMA function although ${names(byVpd)} of its PF is bound: data direct is off for this ${kind}${unheardFirmware(nic)}`
     : undefined;
 }
 

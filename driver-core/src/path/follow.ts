@@ -1,6 +1,6 @@
 // When to do another round: after uevents that bear on paths, after lost ones, when a port changed, and every so often whatever happens.
 import type { Host, Uevent } from '../host/host.ts';
-import { chainOf } from '../pci/address.ts';
+import { chainOf, pciAddressIn } from '../pci/address.ts';
 import { PortWatch } from './port-watch.ts';
 
 export type Trigger =
@@ -14,6 +14,12 @@ export type Trigger =
   | { readonly kind: 'gap' }
   /** Not everything makes an event: ACS bits, and RDMA devices of another network namespace, do not. */
   | { readonly kind: 'rescan' };
+
+/** Of these NICs (their ids) those that a trigger speaks of. What is said of a PF may be about an SF of it, which has no address of its own. */
+export function named({ functions }: { readonly functions: readonly string[] }, nics: Iterable<string>): string[] {
+  const spokenOf = new Set(functions);
+  return [...nics].filter((id) => spokenOf.has(id) || spokenOf.has(pciAddressIn(id)));
+}
 
 export interface FollowOptions {
   /** From the first event until the trigger, so that a burst asks for one round. */

@@ -3,12 +3,14 @@
 import { openQuestion, pair } from '../binding/evidence.ts';
 import type { Host } from '../host/host.ts';
 import { mayHaveDataDirect } from '../pci/ids.ts';
+import { chargedTo, hasNicDriver, pathOfNic } from '../pci/nic.ts';
 import { openDevx } from '../verbs/devx.ts';
 import { Refusal } from '../verbs/errors.ts';
 import type { Capabilities, Firmware } from '../verbs/firmware.ts';
 import { queryCapabilities, queryDataDirectVuid } from '../verbs/firmware.ts';
 import { openFwctl } from '../verbs/fwctl.ts';
 import type { Trigger } from './follow.ts';
+import { named } from './follow.ts';
 import type { DmaSeen, FirmwareSeen, NicSeen } from './snapshot.ts';
 
 interface Kept {
@@ -30,7 +32,7 @@ export class FirmwareObserver {
       pair(nics, dmas).map(async (pairing) => {
         const { nic } = pairing;
         // Only mlx5_core opens a way, and without DMA functions there is nothing to explain.
-        const reachable = nic.driver === 'mlx5_core' && dmas.length > 0;
+        const reachable = hasNicDriver(nic) && dmas.length > 0;
         const question = reachable && mayHaveDataDirect(nic.model) ? openQuestion(pairing) : undefined;
         return question === undefined ? nic : { ...nic, firmware: await this.#ask(nic, question) };
       }),
@@ -39,19 +41,19 @@ export class FirmwareObserver {
 
   /** Capabilities change only while a function has no driver, which makes events; what was refused may be granted at any time. */
   forget(trigger: Trigger | undefined, reverify: boolean): void {
-    const changed = new Set(trigger?.kind === 'uevents' ? trigger.functions : []);
-    for (const [address, { seen }] of this.#kept) {
+    const changed = new Set(trigger?.kind === 'uevents' ? named(trigger, this.#kept.keys()) : []);
+    for (const [id, { seen }] of this.#kept) {
       const mayBeGranted = reverify && seen.refusals.length > 0;
-      if (trigger?.kind === 'gap' || changed.has(address) || mayBeGranted) this.#kept.delete(address);
+      if (trigger?.kind === 'gap' || changed.has(id) || mayBeGranted) this.#kept.delete(id);
     }
   }
 
   async #ask(nic: NicSeen, question: string): Promise<FirmwareSeen> {
-    const key = JSON.stringify([nic.fn.path, nic.rdmaDevice, nic.uverbs, question]);
-    const kept = this.#kept.get(nic.fn.address);
+    const key = JSON.stringify([pathOfNic(nic), nic.rdmaDevice, nic.uverbs, question]);
+    const kept = this.#kept.get(nic.id);
     if (kept?.key === key) return kept.seen;
     const seen = await askFirmware(this.#host, nic, question);
-    this.#kept.set(nic.fn.address, { key, seen });
+    this.#kept.set(nic.id, { key, seen });
     return seen;
   }
 }
@@ -75,12 +77,14 @@ interface Way {
 }
 
 /** Those that there are, the one without privilege first. A node that could not be opened a moment ago is not tried again. */
-export function waysTo(host: Host, { fn, uverbs, fwctl, kernel }: NicSeen): Way[] {
+export function waysTo(host: Host, nic: NicSeen): Way[] {
+  const { uverbs, fwctl, kernel } = nic;
+  const device = chargedTo(nic);
   const closed = kernel?.refusal?.call === 'open' ? kernel.refusal : undefined;
-  const devx = async (name: string): Promise<Firmware | Refusal> => closed ?? openDevx(host, name, fn.address);
+  const devx = async (name: string): Promise<Firmware | Refusal> => closed ?? openDevx(host, name, device);
   return [
     ...(uverbs === undefined ? [] : [{ through: 'DEVX', open: () => devx(uverbs) } as const]),
-    ...(fwctl === undefined ? [] : [{ through: 'fwctl', open: () => openFwctl(host, fwctl, fn.address) } as const]),
+    ...(fwctl === undefined ? [] : [{ through: 'fwctl', open: () => openFwctl(host, fwctl, device) } as const]),
   ];
 }
 

@@ -3,19 +3,18 @@
 import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import { ClassDevices } from '../pci/class-devices.ts';
-import type { Attachment, NicAttachment, PciFunction, Virtuality } from '../pci/functions.ts';
-import { devicesOf, listFunctions, readAttachment, readVirtuality } from '../pci/functions.ts';
+import type { Attachment, PciFunction, Virtuality } from '../pci/functions.ts';
+import { devicesOf, listFunctions, readAttachment, readDriver, readVirtuality } from '../pci/functions.ts';
+import type { NicAttachment } from '../pci/nic.ts';
+import type { SubFunction } from '../pci/sub-functions.ts';
+import { listSubFunctions } from '../pci/sub-functions.ts';
 import type { Trigger } from './follow.ts';
-
-/** A NIC function and what is attached to it. */
-export interface AttachedNic extends NicAttachment {
-  readonly fn: PciFunction;
-}
 
 export interface FunctionsSeen {
   /** The same array as long as nothing came, went or moved. */
   readonly functions: readonly PciFunction[];
-  readonly nics: readonly AttachedNic[];
+  /** Each PF with its SFs right behind it. */
+  readonly nics: readonly NicAttachment[];
   readonly dmas: readonly (Attachment & { readonly fn: PciFunction; readonly incarnation: string | undefined })[];
   readonly gpus: readonly (Attachment & { readonly fn: PciFunction })[];
 }
@@ -35,6 +34,8 @@ export class FunctionObserver {
   readonly #known = new Map<string, PciFunction>();
   readonly #kept = new Map<string, Kept>();
   #classes: ClassDevices;
+  /** By the path of their PF. Undefined: not looked for since something happened to a function. */
+  #subFunctions: ReadonlyMap<string, readonly SubFunction[]> | undefined;
 
   constructor(sysfs: Files) {
     this.#sysfs = sysfs;
@@ -47,10 +48,7 @@ export class FunctionObserver {
     this.#classes.renew();
     return {
       functions,
-      nics: ofKind('nic').map((fn) => {
-        const { attachment, virtuality = readVirtuality(this.#sysfs, fn) } = this.#attached(fn);
-        return { fn, ...attachment, ...virtuality, ...devicesOf(fn, this.#classes) };
-      }),
+      nics: ofKind('nic').flatMap((fn) => this.#nicsAt(fn)),
       dmas: ofKind('dma').map((fn) => {
         const { attachment, incarnation } = this.#attached(fn);
         return { fn, ...attachment, incarnation };
@@ -59,15 +57,46 @@ export class FunctionObserver {
     };
   }
 
+  #nicsAt(fn: PciFunction): NicAttachment[] {
+    const { attachment, virtuality = readVirtuality(this.#sysfs, fn) } = this.#attached(fn);
+    const devices = devicesOf(fn, this.#classes);
+    const nic = { id: fn.address, fn, subFunction: undefined, ...attachment, ...virtuality, ...devices };
+    return [nic, ...this.#subFunctionsOf(fn).map((each) => this.#subFunction(each, attachment))];
+  }
+
+  /** Its NUMA node and iommu group are those of its PF, by whose PCI address its DMA goes. */
+  #subFunction(subFunction: SubFunction, { numaNode, iommuGroup }: Attachment): NicAttachment {
+    const { id, pf, path } = subFunction;
+    return {
+      id,
+      fn: pf,
+      subFunction,
+      driver: readDriver(this.#sysfs, path),
+      numaNode,
+      iommuGroup,
+      function: 'SF',
+      physicalFunction: pf.address,
+      ...devicesOf(subFunction, this.#classes),
+    };
+  }
+
+  /** One that comes or goes makes an event about its PF. */
+  #subFunctionsOf({ path }: PciFunction): readonly SubFunction[] {
+    this.#subFunctions ??= Map.groupBy(listSubFunctions(this.#sysfs, this.#functions), ({ pf }) => pf.path);
+    return this.#subFunctions.get(path) ?? [];
+  }
+
   forget(trigger: Trigger | undefined): void {
     if (trigger?.kind !== 'uevents' && trigger?.kind !== 'ports') {
       this.#known.clear();
       this.#kept.clear();
       this.#classes = new ClassDevices(this.#sysfs);
+      this.#subFunctions = undefined;
       return;
     }
     const named = new Set(trigger.functions);
     if (named.size === 0) return;
+    this.#subFunctions = undefined;
     // What has names of its own is numbered anew when a driver is loaded anew.
     this.#classes = new ClassDevices(this.#sysfs);
     for (const [path, { address }] of this.#known) {
@@ -82,6 +111,7 @@ export class FunctionObserver {
     const before = this.#functions;
     if (functions.length === before.length && functions.every((fn, index) => fn === before[index])) return before;
     this.#functions = functions;
+    this.#subFunctions = undefined;
     this.#known.clear();
     for (const fn of functions) this.#known.set(fn.path, fn);
     for (const path of this.#kept.keys()) if (!this.#known.has(path)) this.#kept.delete(path);

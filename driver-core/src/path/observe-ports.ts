@@ -2,8 +2,10 @@
 // port changed (docs/adr/0006).
 import type { Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import type { NicAttachment } from '../pci/nic.ts';
+import { chargedTo, pathOfNic } from '../pci/nic.ts';
 import type { Trigger } from './follow.ts';
-import type { AttachedNic } from './observe-functions.ts';
+import { named } from './follow.ts';
 import type { NicSeen } from './snapshot.ts';
 
 type PortSeen = Pick<NicSeen, 'linkLayer' | 'port'>;
@@ -21,22 +23,23 @@ export class PortObserver {
     this.#host = host;
   }
 
-  async observe(nic: AttachedNic): Promise<PortSeen> {
-    const { fn, rdmaDevice, driver } = nic;
+  async observe(nic: NicAttachment): Promise<PortSeen> {
+    const { id, rdmaDevice, driver } = nic;
+    const path = pathOfNic(nic);
     if (rdmaDevice === undefined) return { linkLayer: undefined, port: undefined };
-    const key = `${fn.path} ${driver} ${rdmaDevice}`;
-    const kept = this.#kept.get(fn.address);
+    const key = `${path} ${driver} ${rdmaDevice}`;
+    const kept = this.#kept.get(id);
     if (kept?.key === key) return kept.seen;
-    const port = `${fn.path}/infiniband/${rdmaDevice}/ports/1`;
-    const seen = { linkLayer: this.#linkLayer(port), port: await this.#state(port, fn.address) };
-    if (refused(seen.port)) this.#kept.delete(fn.address);
-    else this.#kept.set(fn.address, { key, seen });
+    const port = `${path}/infiniband/${rdmaDevice}/ports/1`;
+    const seen = { linkLayer: this.#linkLayer(port), port: await this.#state(port, chargedTo(nic)) };
+    if (refused(seen.port)) this.#kept.delete(id);
+    else this.#kept.set(id, { key, seen });
     return seen;
   }
 
   forget(trigger: Trigger | undefined): void {
     if (trigger?.kind !== 'uevents' && trigger?.kind !== 'ports') return this.#kept.clear();
-    for (const address of trigger.functions) this.#kept.delete(address);
+    for (const id of named(trigger, this.#kept.keys())) this.#kept.delete(id);
   }
 
   /** In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state. */

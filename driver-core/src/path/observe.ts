@@ -3,17 +3,19 @@
 import { isReadable } from '../binding/evidence.ts';
 import type { Answer, Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
-import type { NicAttachment, PciFunction } from '../pci/functions.ts';
+import type { PciFunction } from '../pci/functions.ts';
 import { mayHaveDataDirect, modelName } from '../pci/ids.ts';
+import type { NicAttachment } from '../pci/nic.ts';
+import { chargedTo, pathOfNic } from '../pci/nic.ts';
 import type { Vpd } from '../pci/vpd.ts';
 import { parseVpd, VpdError } from '../pci/vpd.ts';
 import { askKernel } from './ask.ts';
 import { assess } from './assess.ts';
 import { defaultRouteInterfaces } from './default-route.ts';
 import type { Trigger } from './follow.ts';
+import { named } from './follow.ts';
 import { AcsObserver } from './observe-acs.ts';
 import { FirmwareObserver } from './observe-firmware.ts';
-import type { AttachedNic } from './observe-functions.ts';
 import { FunctionObserver } from './observe-functions.ts';
 import { PortObserver } from './observe-ports.ts';
 import type { Path, VerificationLevel } from './path.ts';
@@ -42,7 +44,7 @@ interface Kept<T> {
 
 /** What every NIC of one round is seen against. */
 interface Surroundings {
-  readonly nics: ReadonlyMap<string, AttachedNic>;
+  readonly nics: ReadonlyMap<string, NicAttachment>;
   readonly defaultRoute: ReadonlySet<string>;
   readonly dmas: readonly Omit<DmaSeen, 'vpd'>[];
   /** What the kernel's answers depend on besides the NIC itself. */
@@ -79,7 +81,7 @@ export class Observer {
     const { functions, nics: attachedNics, dmas, gpus } = this.#functions.observe();
     this.#doubt(trigger, dmas);
     const surroundings: Surroundings = {
-      nics: new Map(attachedNics.map((nic) => [nic.fn.address, nic])),
+      nics: new Map(attachedNics.map((nic) => [nic.id, nic])),
       defaultRoute: defaultRouteInterfaces(proc, sysfs),
       dmas,
       pairable: JSON.stringify(dmas.map((dma) => [dma.fn.path, dma.driver, dma.incarnation])),
@@ -102,31 +104,30 @@ export class Observer {
     };
   }
 
-  async #nic(attached: AttachedNic, surroundings: Surroundings): Promise<NicSeen> {
-    const { fn, ...attachment } = attached;
-    const physical = surroundings.nics.get(attachment.physicalFunction ?? '') ?? attached;
+  async #nic(attached: NicAttachment, surroundings: Surroundings): Promise<NicSeen> {
+    const physical = surroundings.nics.get(attached.physicalFunction ?? '') ?? attached;
     const model = modelName(physical.fn.device);
     const eligible = surroundings.dmas.length > 0 && mayHaveDataDirect(model);
     return {
-      fn,
-      ...attachment,
+      ...attached,
       model,
-      defaultRoute: attachment.netdevs.some((name) => surroundings.defaultRoute.has(name)),
+      defaultRoute: attached.netdevs.some((name) => surroundings.defaultRoute.has(name)),
       vpd: eligible ? await this.#vpd(physical.fn, physical.driver) : undefined,
       ...(await this.#ports.observe(attached)),
-      kernel: eligible ? await this.#kernel(fn, attachment, surroundings) : undefined,
+      kernel: eligible ? await this.#kernel(attached, surroundings) : undefined,
       firmware: undefined,
     };
   }
 
-  async #kernel(fn: PciFunction, { uverbs, rdmaDevice }: NicAttachment, around: Surroundings) {
+  async #kernel(nic: NicAttachment, around: Surroundings) {
+    const { id, uverbs, rdmaDevice } = nic;
     if (uverbs === undefined) return undefined;
-    const key = `${fn.path} ${uverbs} ${rdmaDevice} ${around.verification} ${around.pairable}`;
-    const kept = this.#answers.get(fn.address);
+    const key = `${pathOfNic(nic)} ${uverbs} ${rdmaDevice} ${around.verification} ${around.pairable}`;
+    const kept = this.#answers.get(id);
     if (kept?.key === key) return kept.value;
-    const value = await askKernel(this.#host, { address: fn.address, uverbs }, around.verification);
-    if (value.refusal) this.#answers.delete(fn.address);
-    else this.#answers.set(fn.address, { key, value });
+    const value = await askKernel(this.#host, { device: chargedTo(nic), uverbs }, around.verification);
+    if (value.refusal) this.#answers.delete(id);
+    else this.#answers.set(id, { key, value });
     return value;
   }
 
@@ -163,10 +164,8 @@ export class Observer {
     if (trigger?.kind === 'ports') return;
     this.#acs.forget(trigger);
     if (trigger?.kind !== 'uevents') return;
-    for (const address of trigger.functions) {
-      this.#vpds.delete(address);
-      this.#answers.delete(address);
-    }
+    for (const address of trigger.functions) this.#vpds.delete(address);
+    for (const id of named(trigger, this.#answers.keys())) this.#answers.delete(id);
   }
 
   /**
@@ -178,8 +177,8 @@ export class Observer {
     const changed = new Set(dmas.map(({ fn }) => fn.address).filter((address) => trigger.functions.includes(address)));
     if (changed.size === 0) return;
     for (const [nic, { value }] of this.#answers) {
-      const named = value.answer?.dma;
-      if (named === undefined || changed.has(named)) this.#answers.delete(nic);
+      const dma = value.answer?.dma;
+      if (dma === undefined || changed.has(dma)) this.#answers.delete(nic);
     }
   }
 }

@@ -6,10 +6,13 @@ export type Evidence = 'KernelIoctl' | 'FirmwareVuid' | 'VpdV3';
 
 export type VerificationLevel = 'None' | 'Probe' | 'Registration';
 
-/** A ConnectX PF or VF. All addresses are PCI addresses as sysfs prints them. */
+/** A ConnectX PF, VF or SF. All addresses are PCI addresses as sysfs prints them. */
 export interface NicFunction {
+  /** An SF has none of its own: its PF's. */
   readonly address: string;
-  readonly function: 'PF' | 'VF';
+  readonly function: 'PF' | 'VF' | 'SF';
+  /** What an SF is on its PF, and on the auxiliary bus: mlx5_core.sf.4, which may be another name each time. */
+  readonly subFunction?: { readonly sfnum: number | undefined; readonly auxiliary: string };
   /** Such as ConnectX-8 or BlueField-3; undefined for a VF whose PF is not visible. */
   readonly model: string | undefined;
   /** RDMA device, such as mlx5_0. */
@@ -44,9 +47,9 @@ export interface GpuFunction {
 }
 
 export interface Path {
-  /** The NIC's PCI address. */
+  /** The NIC's PCI address; of an SF its PF's and its number: 0000:03:00.0/sf88. */
   readonly id: string;
-  /** The RDMA device, or the PCI address where there is none. */
+  /** The RDMA device, or the id where there is none. */
   readonly name: string;
   readonly nic: NicFunction;
   readonly dma: DmaFunction | undefined;

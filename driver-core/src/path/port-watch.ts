@@ -2,19 +2,23 @@
 // node reaches only who keeps a context open on every NIC (docs/adr/0006). So the state files are read every few seconds, and nothing else is.
 import type { Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
-import { addressOf } from '../pci/address.ts';
+import { chainOf, chargedAt } from '../pci/address.ts';
 
 /** Each read asks the firmware. However many ports there are, no more than one part in so many of the time goes into it. */
 const LEAST_REST = 20;
 
 interface Port {
   readonly device: string;
+  /** What the device hangs on, below the sysfs root: a PCI function, or an SF below one. */
+  readonly parent: string;
+  /** The PCI function, by address. */
   readonly function: string;
   /** Below the sysfs root. */
   readonly path: string;
 }
 
-type States = ReadonlyMap<string, string>;
+/** By parent: an SF has its PF's address and a port of its own. */
+type States = ReadonlyMap<string, { readonly function: string; readonly state: string }>;
 
 export class PortWatch {
   readonly #host: Host;
@@ -36,7 +40,7 @@ export class PortWatch {
 
   async #renewed(functions: ReadonlySet<string>): Promise<States> {
     const [before, now] = await Promise.all([this.#known, portStates(this.#host, functions)]);
-    return new Map([...[...before].filter(([address]) => !functions.has(address)), ...now]);
+    return new Map([...[...before].filter(([, port]) => !functions.has(port.function)), ...now]);
   }
 
   /** Calls `changed` with the functions whose ports came, went or changed their state. Ends when the signal aborts. */
@@ -76,13 +80,14 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   }
 }
 
-/** State by the PCI address of the function, for the first port of each RDMA device: ConnectX functions have one. */
+/** For the first port of each RDMA device: ConnectX functions have one. */
 async function portStates(host: Host, of?: ReadonlySet<string>): Promise<States> {
   const ports = portsOf(host).filter((port) => of?.has(port.function) ?? true);
-  const states = ports.map(async ({ function: address, path, device }) => {
-    const bytes = await host.sysfs.readSlow(path, address);
+  const states = ports.map(async ({ parent, function: address, path, device }) => {
+    const bytes = await host.sysfs.readSlow(path, chargedAt(parent));
     // A port that answers no more is one state, whichever errno says so.
-    return [address, refused(bytes) ? 'unreadable' : `${device} ${bytes.toString('latin1')}`] as const;
+    const state = refused(bytes) ? 'unreadable' : `${device} ${bytes.toString('latin1')}`;
+    return [parent, { function: address, state }] as const;
   });
   return new Map(await Promise.all(states));
 }
@@ -93,15 +98,18 @@ function portsOf({ sysfs }: Host): Port[] {
   const devices = sysfs.list(CLASS);
   if (refused(devices)) return [];
   return devices.flatMap((device): Port[] => {
-    // Written by the kernel from here to there (fs/sysfs/symlink.c): …/0000:03:00.0/infiniband/mlx5_0.
+    // Written by the kernel from here to there (fs/sysfs/symlink.c): …/0000:03:00.0/infiniband/mlx5_0, of an SF …/mlx5_core.sf.4/infiniband/mlx5_5.
     const target = sysfs.link(`${CLASS}/${device}`);
     if (refused(target)) return [];
     const path = target.replace(/^(\.\.\/)+/, '');
-    const address = addressOf(path.replace(/\/infiniband\/[^/]+$/, ''));
-    return address === undefined ? [] : [{ device, function: address, path: `${path}/ports/1/state` }];
+    const parent = path.replace(/\/infiniband\/[^/]+$/, '');
+    const address = chainOf(parent).at(-1);
+    return address === undefined ? [] : [{ device, parent, function: address, path: `${path}/ports/1/state` }];
   });
 }
 
 function differing(before: States, now: States): string[] {
-  return [...new Set([...before.keys(), ...now.keys()])].filter((address) => before.get(address) !== now.get(address));
+  const parents = new Set([...before.keys(), ...now.keys()]);
+  const changed = [...parents].filter((parent) => before.get(parent)?.state !== now.get(parent)?.state);
+  return [...new Set(changed.flatMap((parent) => (now.get(parent) ?? before.get(parent))?.function ?? []))];
 }

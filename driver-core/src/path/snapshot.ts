@@ -1,7 +1,8 @@
 // What one round saw, as plain data: made by observe.ts, judged by assess.ts. Nothing here is concluded yet.
 import type { Errno } from '../host/host.ts';
-import type { Attachment, NicAttachment, PciFunction } from '../pci/functions.ts';
+import type { Attachment, PciFunction } from '../pci/functions.ts';
 import type { Missing } from '../pci/config-space.ts';
+import type { NicAttachment } from '../pci/nic.ts';
 import type { Vpd, VpdError } from '../pci/vpd.ts';
 import type { Refusal } from '../verbs/errors.ts';
 import type { Capabilities } from '../verbs/firmware.ts';
@@ -20,13 +21,12 @@ export interface KernelSeen {
 }
 
 export interface NicSeen extends NicAttachment {
-  readonly fn: PciFunction;
   readonly model: string | undefined;
   readonly linkLayer: 'InfiniBand' | 'Ethernet' | undefined;
   /** Such as ACTIVE; undefined without an RDMA device. */
   readonly port: string | Errno | undefined;
   readonly defaultRoute: boolean;
-  /** Its own, or its PF's for a VF. */
+  /** Its own, or its PF's for a VF or SF. */
   readonly vpd: VpdSeen;
   /** Undefined: there was no node to ask, or no need. */
   readonly kernel: KernelSeen | undefined;

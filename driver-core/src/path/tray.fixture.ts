@@ -18,8 +18,11 @@ function bridge(path: string): PciFunction {
 }
 
 export function nicAt(path: string, changes: Partial<NicSeen> = {}): NicSeen {
+  const nic = fn(path, { vendor: 0x15b3, device: 0x1023, class: 0x020700, kind: 'nic' });
   return {
-    fn: fn(path, { vendor: 0x15b3, device: 0x1023, class: 0x020700, kind: 'nic' }),
+    id: nic.address,
+    fn: nic,
+    subFunction: undefined,
     function: 'PF',
     physicalFunction: undefined,
     model: 'ConnectX-8',

@@ -5,6 +5,7 @@ import { sameVuid } from '../binding/vuid.ts';
 import type { Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import { addressOf } from '../pci/address.ts';
+import { chargedTo } from '../pci/nic.ts';
 import type { ProtectionDomain } from '../verbs/context.ts';
 import { Context } from '../verbs/context.ts';
 import { VpdError } from '../pci/vpd.ts';
@@ -58,12 +59,13 @@ class Steps {
 }
 
 /** The address of the DMA function that the kernel has paired. */
-async function verifyByKernel(host: Host, { uverbs, fn }: NicSeen, steps: Steps): Promise<string | undefined> {
+async function verifyByKernel(host: Host, nic: NicSeen, steps: Steps): Promise<string | undefined> {
+  const { uverbs } = nic;
   if (uverbs === undefined) {
     steps.add('FAIL', 'context', 'there is no uverbs node: mlx5_ib or ib_uverbs is not loaded');
     return undefined;
   }
-  const context = await Context.open(host, uverbs, fn.address);
+  const context = await Context.open(host, uverbs, chargedTo(nic));
   if (context instanceof Refusal) {
     steps.refused('context', context);
     return undefined;

@@ -17,3 +17,16 @@ export function addressOf(path: string): string | undefined {
   const last = path.slice(path.lastIndexOf('/') + 1);
   return isPciAddress(last) ? last : undefined;
 }
+
+/** Whom a call is charged to that reaches what is at a sysfs path: the PCI function there, or the SF: 0000:03:00.0/mlx5_core.sf.4. */
+export function chargedAt(path: string): string {
+  const address = chainOf(path).at(-1) ?? '';
+  const last = path.slice(path.lastIndexOf('/') + 1);
+  return last === address ? address : `${address}/${last}`;
+}
+
+/** Of what an SF is called by: 0000:03:00.0/sf88. */
+export function pciAddressIn(id: string): string {
+  const end = id.indexOf('/');
+  return end < 0 ? id : id.slice(0, end);
+}

@@ -24,6 +24,13 @@ it('belong to the function below which they hang, and to no other', () => {
   expect(seen.of(OTHER, 'net')).toEqual(['eth2']);
 });
 
+it('that hang on a part of a function are the part’s and not the function’s', () => {
+  const sf = { path: `${NIC.path}/mlx5_core.sf.4` };
+  const { seen } = classes(['eth0', NIC], ['eth1', sf], ['eth2', { path: `${NIC.path}/other.thing.1` }]);
+  expect(seen.of(NIC, 'net')).toEqual(['eth0']);
+  expect(seen.of(sf, 'net')).toEqual(['eth1']);
+});
+
 it('are none where the class is not there', () => {
   expect(classes().seen.of(NIC, 'infiniband')).toEqual([]);
 });

@@ -30,8 +30,8 @@ export interface Attachment {
 
 /** What a NIC function is to others. */
 export interface Virtuality {
-  readonly function: 'PF' | 'VF';
-  /** The PF of a VF, where it is visible. */
+  readonly function: 'PF' | 'VF' | 'SF';
+  /** The PF of a VF, where it is visible, or of an SF. */
   readonly physicalFunction: string | undefined;
 }
 
@@ -43,8 +43,6 @@ export interface NicDevices {
   readonly fwctl: string | undefined;
   readonly netdevs: readonly string[];
 }
-
-export interface NicAttachment extends Attachment, Virtuality, NicDevices {}
 
 const DEVICES = 'bus/pci/devices';
 /** How every entry of it begins. */
@@ -105,10 +103,14 @@ function kindOf({ vendor, device, class: pciClass }: Ids): Kind {
 
 export function readAttachment(sysfs: Files, { path }: PciFunction): Attachment {
   return {
-    driver: linkName(sysfs, `${path}/driver`),
+    driver: readDriver(sysfs, path),
     numaNode: numaNode(attribute(sysfs, `${path}/numa_node`)),
     iommuGroup: linkName(sysfs, `${path}/iommu_group`),
   };
+}
+
+export function readDriver(sysfs: Files, path: string): string | undefined {
+  return linkName(sysfs, `${path}/driver`);
 }
 
 export function readVirtuality(sysfs: Files, nic: PciFunction): Virtuality {
@@ -117,7 +119,7 @@ export function readVirtuality(sysfs: Files, nic: PciFunction): Virtuality {
   return { function: isVirtual ? 'VF' : 'PF', physicalFunction };
 }
 
-export function devicesOf(nic: PciFunction, classes: ClassDevices): NicDevices {
+export function devicesOf(nic: { readonly path: string }, classes: ClassDevices): NicDevices {
   return {
     rdmaDevice: classes.of(nic, 'infiniband')[0],
     uverbs: classes.of(nic, 'infiniband_verbs')[0],

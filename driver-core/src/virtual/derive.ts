@@ -30,6 +30,9 @@ export const homeDrivers: Readonly<Record<FunctionKind, string | undefined>> = {
   other: undefined,
 };
 
+/** On the auxiliary bus. */
+export const SF_DRIVER = 'mlx5_core.sf';
+
 /** Whether a driver held the function when the fixture was taken. A NIC without class devices in the dump had none. */
 export function boundAtStart(dumped: DumpedFunction): boolean {
   if (dumped.extension?.driver !== undefined) return dumped.extension.driver !== null;
@@ -66,9 +69,11 @@ export function vpdAtStart(dumped: DumpedFunction, fixture: Fixture): Buffer | u
   return encodeVpd('', { VU: vuidOfDma(dumped.address, fixture) });
 }
 
+const NIC_DRIVERS: ReadonlySet<string | null | undefined> = new Set(['mlx5_core', SF_DRIVER]);
+
 /** A NIC that showed a network interface and no RDMA device runs without mlx5_ib, and so does one that had its driver and showed neither. */
 export function hasRdmaDevice({ classDevices, extension }: DumpedFunction): boolean {
-  return classDevices.infiniband.length > 0 || (classDevices.net.length === 0 && extension?.driver !== 'mlx5_core');
+  return classDevices.infiniband.length > 0 || (classDevices.net.length === 0 && !NIC_DRIVERS.has(extension?.driver));
 }
 
 /** Undefined: the next that is free. */
@@ -92,13 +97,14 @@ function keyword(dumped: DumpedFunction, name: string): string | undefined {
   return value === undefined || refused(value) ? undefined : value;
 }
 
-/** VF address → PF address: as the fixture says, else as the PFs' SR-IOV capabilities say. */
+/** Address of a VF or SF → address of its PF: as the fixture says, else as the PFs' SR-IOV capabilities say. */
 export function physfnsOf(functions: readonly DumpedFunction[]): Map<string, string> {
+  const ofPci = functions.filter(({ subFunction }) => subFunction === undefined);
   const byRoutingId = new Map(
-    functions.map((one) => [`${domainOf(one.address)}/${routingIdOf(one.address)}`, one.address]),
+    ofPci.map((one) => [`${domainOf(one.address)}/${routingIdOf(one.address)}`, one.address]),
   );
   const physfns = new Map<string, string>();
-  for (const pf of functions) {
+  for (const pf of ofPci) {
     for (const id of virtualFunctions(pf.config, routingIdOf(pf.address))) {
       const vf = byRoutingId.get(`${domainOf(pf.address)}/${id}`);
       if (vf !== undefined) physfns.set(vf, pf.address);

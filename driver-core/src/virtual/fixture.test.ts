@@ -40,6 +40,16 @@ describe('a malformed fixture is refused with its place and what was expected', 
       [{ ...bridge, config: undefined }],
       '$[0].config: expected base64 of a complete zlib stream, got nothing',
     ],
+    [
+      'an SF without number',
+      [{ ...bridge, virtual: { subFunctions: [{}] } }],
+      '$[0].virtual.subFunctions[0].sfnum: expected an integer from 0 to 4294967295, got nothing',
+    ],
+    [
+      'two SFs of one number',
+      [{ ...bridge, virtual: { subFunctions: [{ sfnum: 1 }, { sfnum: 1 }] } }],
+      '$[0].virtual.subFunctions[1]: expected a name other than that of 0000:00:00.0/sf1, got "0000:00:00.0/sf1"',
+    ],
     ['no path', [{ ...bridge, realpath: '0000:00:00.0' }], '$[0].realpath: expected a path such as /sys/devices/'],
     [
       'a path that leads out',

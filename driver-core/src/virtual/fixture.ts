@@ -10,8 +10,9 @@ import { parseErrno } from './kernel/errno.ts';
 import { boolean, integer, object, oneOf, optional, optionalOrNull, orNull, refuse, text, array } from './shape.ts';
 import type { Place, Shape } from './shape.ts';
 
-/** One PCI function of the dump. */
+/** One PCI function of the dump, or an SF of one, which has the function's ids and place. */
 export interface DumpedFunction {
+  /** Of an SF that of its PF and its number: 0000:03:00.0/sf88. */
   readonly address: string;
   /** As the kernel writes it, below /sys: /devices/pci0009:00/0009:00:00.0/… */
   readonly devpath: string;
@@ -22,6 +23,14 @@ export interface DumpedFunction {
   readonly vpd: Buffer | undefined;
   readonly classDevices: ClassDeviceNames;
   readonly extension: FunctionExtension | undefined;
+  /** Of an SF only; its PF is its physfn. */
+  readonly subFunction: DumpedSubFunction | undefined;
+}
+
+interface DumpedSubFunction {
+  readonly sfnum: number;
+  /** On the auxiliary bus. */
+  readonly name: string;
 }
 
 /** Names of class devices by subsystem: those that rdma_topo writes down. */
@@ -66,7 +75,8 @@ const refusals = object({
   portState: optional(errnoShape),
 });
 
-const functionExtension = object({
+/** Of a NIC, be it a PCI function or an SF. */
+const nicFields = {
   /** The bound driver; null = none at start. */
   driver: optional(orNull(fileName)),
   /** What the NIC's firmware answers to QUERY_VUID(data_direct=1); null = the capability is off. */
@@ -79,14 +89,29 @@ const functionExtension = object({
   linkLayer: optional(oneOf('InfiniBand', 'Ethernet')),
   portState: optional(oneOf('ACTIVE', 'ARMED', 'INIT', 'DOWN')),
   firmwareVersion: optional(text(/^\d+\.\d+\.\d+$/, 'a firmware version such as 40.44.0208')),
-  /** The PF of a VF. */
-  physfn: optional(text(PCI_ADDRESS, 'a PCI address')),
   /** Whether the firmware can make the mkeys of a data direct registration. */
   crossingVhcaMkey: optional(boolean),
   /** Whether the firmware can be asked for a VUID. */
   queryVuid: optional(boolean),
   /** Whether the firmware makes user contexts (DEVX). */
   userContexts: optional(boolean),
+};
+
+/** rdma_topo knows no SFs, so they stand with their PF, where it does not look. */
+const subFunction = object({
+  ...nicFields,
+  /** As devlink shows it. */
+  sfnum: integer(0, 0xffff_ffff),
+  subsystems: optional(object({ infiniband: optional(array(fileName)), net: optional(array(fileName)) })),
+});
+type SubFunction = ReturnType<typeof subFunction>;
+
+const functionExtension = object({
+  ...nicFields,
+  /** The PF of a VF. */
+  physfn: optional(text(PCI_ADDRESS, 'a PCI address')),
+  /** The SFs of a PF. */
+  subFunctions: optional(array(subFunction)),
 });
 /** What a dump does not say of a function. */
 type FunctionExtension = ReturnType<typeof functionExtension>;
@@ -187,33 +212,82 @@ function isHostEntry(value: unknown): boolean {
 }
 
 function functionsOf(entries: readonly { value: unknown; at: Place }[]): DumpedFunction[] {
-  const read = entries.map(({ value, at }) => ({ at, function: dumpedFunction(value, at) }));
-  const functions = read.map(({ function: entry }): DumpedFunction => {
-    const devpath = entry.realpath.slice(entry.realpath.indexOf('/devices/'));
-    return {
-      address: devpath.slice(devpath.lastIndexOf('/') + 1),
-      devpath,
-      config: entry.config,
-      modalias: entry.modalias,
-      iommuGroup: entry.iommu_group,
-      numaNode: entry.numa_node,
-      vpd: entry.vpd,
-      classDevices: {
-        drm: entry.subsystems?.drm ?? [],
-        infiniband: entry.subsystems?.infiniband ?? [],
-        net: entry.subsystems?.net ?? [],
-        nvme: entry.subsystems?.nvme ?? [],
-      },
-      extension: entry.virtual,
-    };
-  });
-  const places = read.map(({ at }) => at);
+  const read = entries.map(({ value, at }) => ({ at, entry: dumpedFunction(value, at) }));
+  const ofPci = read.map(({ at, entry }) => ({ at, entry, function: pciFunction(entry) }));
+  const ofSfs = subFunctionsOf(ofPci);
+  const all = [...ofPci, ...ofSfs];
+  const functions = all.map((one) => one.function);
+  const places = all.map(({ at }) => at);
   refuseTwins(functions, places, (one) => [one.address]);
   refuseTwins(functions, places, (one) => one.classDevices.infiniband);
   refuseTwins(functions, places, (one) => one.classDevices.net);
   refuseOrphans(functions, places);
   return functions.toSorted((a, b) => (a.address < b.address ? -1 : 1));
 }
+
+function pciFunction(entry: ReturnType<typeof dumpedFunction>): DumpedFunction {
+  const devpath = entry.realpath.slice(entry.realpath.indexOf('/devices/'));
+  return {
+    address: devpath.slice(devpath.lastIndexOf('/') + 1),
+    devpath,
+    config: entry.config,
+    modalias: entry.modalias,
+    iommuGroup: entry.iommu_group,
+    numaNode: entry.numa_node,
+    vpd: entry.vpd,
+    classDevices: {
+      drm: entry.subsystems?.drm ?? [],
+      infiniband: entry.subsystems?.infiniband ?? [],
+      net: entry.subsystems?.net ?? [],
+      nvme: entry.subsystems?.nvme ?? [],
+    },
+    extension: entry.virtual,
+    subFunction: undefined,
+  };
+}
+
+interface ReadFunction {
+  readonly at: Place;
+  readonly entry: ReturnType<typeof dumpedFunction>;
+  readonly function: DumpedFunction;
+}
+
+/** On the auxiliary bus PCI functions of mlx5 have numbers too, so those of SFs begin behind them. */
+function subFunctionsOf(
+  functions: readonly ReadFunction[],
+): { readonly at: Place; readonly function: DumpedFunction }[] {
+  const named = functions.flatMap(({ at, entry, function: pf }) =>
+    (entry.virtual?.subFunctions ?? []).map((sf, index) => ({
+      at: { ...at, path: `${at.path}.virtual.subFunctions[${index}]` },
+      sf,
+      pf,
+    })),
+  );
+  return named.map(({ at, sf, pf }, index) => ({
+    at,
+    function: ofSubFunction(sf, pf, `mlx5_core.sf.${functions.length + index}`),
+  }));
+}
+
+function ofSubFunction(
+  { sfnum, subsystems, ...extension }: SubFunction,
+  pf: DumpedFunction,
+  name: string,
+): DumpedFunction {
+  return {
+    ...pf,
+    address: `${pf.address}/sf${sfnum}`,
+    devpath: `${pf.devpath}/${name}`,
+    config: NO_CONFIG,
+    vpd: undefined,
+    classDevices: { drm: [], infiniband: subsystems?.infiniband ?? [], net: subsystems?.net ?? [], nvme: [] },
+    extension: { ...extension, physfn: pf.address, subFunctions: undefined },
+    subFunction: { sfnum, name },
+  };
+}
+
+/** An SF is no PCI function. */
+const NO_CONFIG = Buffer.alloc(64);
 
 /** A PCI address, an RDMA device and a network interface belong to one function each. */
 function refuseTwins(

@@ -1,9 +1,18 @@
-// The machine's PCI functions as they stand now: bytes, firmware and what is broken. Assembled from a fixture; what a dump leaves open
+// The machine's PCI functions, and the SFs of its NICs, as they stand now: bytes, firmware and what is broken. Assembled from a fixture; what a dump leaves open
 // is derived in derive.ts. What the kernel makes of them (drivers, RDMA devices, pairs) is kernel/.
 import type { Errno } from '../host/host.ts';
 import { idsOf } from './config-space.ts';
 import type { PciIds } from './config-space.ts';
-import { hasRdmaDevice, homeDrivers, kindOf, physfnsOf, uverbsNumberOf, vpdAtStart, vuidAtStart } from './derive.ts';
+import {
+  hasRdmaDevice,
+  homeDrivers,
+  kindOf,
+  physfnsOf,
+  SF_DRIVER,
+  uverbsNumberOf,
+  vpdAtStart,
+  vuidAtStart,
+} from './derive.ts';
 import type { FunctionKind } from './derive.ts';
 import type { ClassDeviceNames, DumpedFunction, Fixture } from './fixture.ts';
 
@@ -35,6 +44,7 @@ export interface Firmware {
 }
 
 export interface PciFunction {
+  /** Of an SF that of its PF and its number: 0000:03:00.0/sf88. */
   readonly address: string;
   /** As the kernel writes it, below /sys. */
   readonly devpath: string;
@@ -43,7 +53,10 @@ export interface PciFunction {
   readonly kind: FunctionKind;
   readonly config: Buffer;
   readonly numaNode: number | undefined;
+  /** The PF of a VF or SF. */
   readonly physfn: string | undefined;
+  /** Of an SF, which is below its PF and on the auxiliary bus. */
+  readonly subFunction: DumpedFunction['subFunction'];
   /** Names that its class devices get while the driver is bound, by subsystem. */
   readonly names: ClassDeviceNames;
   /** The driver that takes it when it is probed. */
@@ -94,8 +107,9 @@ function assembleFunction(dumped: DumpedFunction, { fixture, physfn, index }: Se
     config: Buffer.from(dumped.config),
     numaNode: dumped.numaNode,
     physfn,
+    subFunction: dumped.subFunction,
     names: dumped.classDevices,
-    homeDriver: dumped.extension?.driver ?? homeDrivers[kind],
+    homeDriver: dumped.extension?.driver ?? (dumped.subFunction ? SF_DRIVER : homeDrivers[kind]),
     rdma: kind === 'nic' && hasRdmaDevice(dumped),
     uverbsNumber: uverbsNumberOf(dumped),
     firmware: kind === 'nic' ? firmwareOf(dumped, ids, { fixture, index }) : undefined,

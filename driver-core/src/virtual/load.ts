@@ -12,6 +12,7 @@ const shipped: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   'one-domain': () => import('../../fixtures/one-domain.json', { with: { type: 'json' } }),
   'dual-port': () => import('../../fixtures/dual-port.json', { with: { type: 'json' } }),
   'gb200-cx7': () => import('../../fixtures/gb200-cx7.json', { with: { type: 'json' } }),
+  'sub-functions': () => import('../../fixtures/sub-functions.json', { with: { type: 'json' } }),
 };
 
 export const FIXTURE_NAMES: readonly string[] = Object.keys(shipped);

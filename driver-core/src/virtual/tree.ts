@@ -8,19 +8,27 @@ import { classDevicesOf, fwctlClassDevice, uverbsOf } from './kernel/kernel.ts';
 import type { Kernel, RdmaDevice } from './kernel/kernel.ts';
 import type { SoftwareDevice } from './kernel/software.ts';
 
+/** There whatever there is to stand in them. */
+const DIRECTORIES = [
+  'bus/auxiliary/devices',
+  'bus/pci/devices',
+  'bus/pci/drivers',
+  'class/infiniband',
+  'class/net',
+  'kernel/iommu_groups',
+];
+
 /** The tree below /sys. */
 export function sysfs(kernel: Kernel): Tree {
   const tree = new Tree();
-  for (const path of ['bus/pci/devices', 'bus/pci/drivers', 'class/infiniband', 'class/net', 'kernel/iommu_groups']) {
-    tree.directory(path);
-  }
+  for (const path of DIRECTORIES) tree.directory(path);
   // include/uapi/rdma/ib_user_verbs.h: IB_USER_VERBS_ABI_VERSION; ib_user_mad.h: IB_USER_MAD_ABI_VERSION.
   tree.file('class/infiniband_verbs/abi_version', '6\n');
   tree.file('class/infiniband_mad/abi_version', '5\n');
   // ib_core's parameter: Y = RDMA devices are shared among network namespaces.
   tree.file('module/ib_core/parameters/netns_mode', kernel.rdmaNamespaces === 'shared' ? 'Y\n' : 'N\n');
   const present = [...kernel.hardware.values()].filter((one) => one.present);
-  for (const one of present) addFunction(tree, kernel, one);
+  for (const one of present) addDevice(tree, kernel, one);
   for (const one of present) addVirtualFunctions(tree, one, present);
   for (const device of kernel.rdmaDevices()) addRdmaDevice(tree, device);
   for (const device of kernel.softwareDevices()) addSoftwareDevice(tree, device);
@@ -28,7 +36,24 @@ export function sysfs(kernel: Kernel): Tree {
   return tree;
 }
 
-function addFunction(tree: Tree, kernel: Kernel, one: PciFunction): void {
+function addDevice(tree: Tree, kernel: Kernel, one: PciFunction): void {
+  if (one.subFunction) addSubFunction(tree, one, one.subFunction);
+  else addFunction(tree, one);
+  addDriver(tree, one, kernel);
+  const driven = kernel.driverOf(one) !== undefined && kernel.rdmaDeviceOf(one) === undefined;
+  for (const [subsystem, names] of driven ? Object.entries(one.names) : []) {
+    for (const name of names) addClassDevice(tree, one, subsystem, name);
+  }
+}
+
+/** drivers/net/ethernet/mellanox/mlx5/core/sf/dev/dev.c */
+function addSubFunction(tree: Tree, one: PciFunction, { sfnum, name }: NonNullable<PciFunction['subFunction']>): void {
+  tree.file(`${below(one)}/sfnum`, `${sfnum}\n`);
+  tree.link(`${below(one)}/subsystem`, 'bus/auxiliary');
+  tree.link(`bus/auxiliary/devices/${name}`, below(one));
+}
+
+function addFunction(tree: Tree, one: PciFunction): void {
   const at = below(one);
   const { ids, address } = one;
   const reaches = { reaches: address };
@@ -48,11 +73,6 @@ function addFunction(tree: Tree, kernel: Kernel, one: PciFunction): void {
   tree.link(`${at}/subsystem`, 'bus/pci');
   tree.link(`bus/pci/devices/${address}`, at);
   addIommuGroup(tree, one);
-  addDriver(tree, one, kernel);
-  const driven = kernel.driverOf(one) !== undefined && kernel.rdmaDeviceOf(one) === undefined;
-  for (const [subsystem, names] of driven ? Object.entries(one.names) : []) {
-    for (const name of names) addClassDevice(tree, one, subsystem, name);
-  }
 }
 
 function addIommuGroup(tree: Tree, one: PciFunction): void {
@@ -66,16 +86,16 @@ function addIommuGroup(tree: Tree, one: PciFunction): void {
 /** The driver's directory stays when it holds nothing: mlx5_ib is loaded whether or not it has a DMA function. */
 function addDriver(tree: Tree, one: PciFunction, kernel: Kernel): void {
   if (one.homeDriver === undefined) return;
-  const directory = `bus/pci/drivers/${one.homeDriver}`;
+  const directory = `bus/${one.subFunction ? 'auxiliary' : 'pci'}/drivers/${one.homeDriver}`;
   for (const control of ['bind', 'unbind'])
     tree.file(`${directory}/${control}`, '', { mode: 0o200, fails: errno('EIO', control) });
   if (kernel.driverOf(one) === undefined) return;
-  tree.link(`${directory}/${one.address}`, below(one));
+  tree.link(`${directory}/${one.subFunction?.name ?? one.address}`, below(one));
   tree.link(`${below(one)}/driver`, directory, `${kernel.bindingsOf(one)}`);
 }
 
 function addVirtualFunctions(tree: Tree, pf: PciFunction, present: readonly PciFunction[]): void {
-  const vfs = present.filter((one) => one.physfn === pf.address);
+  const vfs = present.filter((one) => one.physfn === pf.address && !one.subFunction);
   for (const [index, vf] of vfs.entries()) {
     tree.link(`${below(pf)}/virtfn${index}`, below(vf));
     tree.link(`${below(vf)}/physfn`, below(pf));

@@ -5,6 +5,7 @@ import type { Answer, Errno, Pointer } from '../../host/host.ts';
 import { RDMA_DRIVER_MLX5 } from '../../verbs/abi.ts';
 import { readOnlyKeyword } from '../vpd.ts';
 import type { Hardware, PciFunction } from '../hardware.ts';
+import { SF_DRIVER } from '../derive.ts';
 import { DataDirect } from './data-direct.ts';
 import { Dmabufs } from './dmabuf.ts';
 import { errno } from './errno.ts';
@@ -15,7 +16,7 @@ import { Mkeys } from './mkeys.ts';
 import { mlx5Ops } from './mlx5.ts';
 import type { SoftwareDevice } from './software.ts';
 import { softwareDevice } from './software.ts';
-import { auxiliaryEvent, classEvent, pciEvent } from './uevent.ts';
+import { auxiliaryEvent, classEvent, functionEvent } from './uevent.ts';
 import type { Announcement, ClassDevice } from './uevent.ts';
 import { UverbsFile } from './uverbs.ts';
 import type { MethodTable, UverbsDevice } from './uverbs.ts';
@@ -136,7 +137,7 @@ export class Kernel {
     if (refused(probed)) return probed;
     this.#drivers.set(one, driver);
     this.#bindings.set(one, this.bindingsOf(one) + 1);
-    this.#announce(pciEvent('bind', one, driver));
+    this.#announce(functionEvent('bind', one, driver));
     return 0;
   }
 
@@ -144,7 +145,7 @@ export class Kernel {
     // Another driver, such as vfio-pci, makes nothing that anybody here knows.
     if (MLX5_DRIVERS[one.kind]?.includes(one.homeDriver ?? '') === false) return 0;
     if (one.kind === 'dma') return this.#probeDma(one);
-    if (one.kind === 'nic' && this.settings.fwctl) this.#registerFwctl(one);
+    if (one.kind === 'nic' && !one.subFunction && this.settings.fwctl) this.#registerFwctl(one);
     if (one.rdma) this.#registerRdmaDevice(one, called);
     else this.#announceClassDevices('add', one);
     return 0;
@@ -162,7 +163,7 @@ export class Kernel {
 
   unbind(one: PciFunction): Answer<0> {
     if (!this.#drivers.has(one)) return errno('ENODEV', `${one.address} has no driver`);
-    // mlx5_core takes its VFs off the bus before it lets go of the PF (mlx5_sriov_disable).
+    // mlx5_core takes its VFs and SFs off their bus before it lets go of the PF (mlx5_sriov_disable, mlx5_sf_dev_table_destroy).
     for (const vf of this.hardware.values()) if (vf.physfn === one.address) this.remove(vf);
     if (one.kind === 'dma') this.#dataDirect.removeDma(one);
     const device = this.#rdmaDevices.get(one);
@@ -170,7 +171,7 @@ export class Kernel {
     else this.#unregisterRdmaDevice(device);
     this.#unregisterFwctl(one);
     this.#drivers.delete(one);
-    this.#announce(pciEvent('unbind', one));
+    this.#announce(functionEvent('unbind', one));
     return 0;
   }
 
@@ -180,16 +181,16 @@ export class Kernel {
       if (!each.present) continue;
       if (this.#drivers.has(each)) this.unbind(each);
       each.present = false;
-      this.#announce(pciEvent('remove', each));
+      this.#announce(functionEvent('remove', each));
     }
   }
 
-  /** Hot-add and probe, from the function down. A function whose driver does not want it stays without one. */
+  /** Hot-add and probe, from the function down; the SFs of a PF were made by somebody, and are gone until they are made again. A function whose driver does not want it stays without one. */
   add(one: PciFunction): void {
     for (const each of this.#subtree(one)) {
-      if (each.present) continue;
+      if (each.present || (each.subFunction && each !== one)) continue;
       each.present = true;
-      this.#announce(pciEvent('add', each));
+      this.#announce(functionEvent('add', each));
       this.bind(each);
     }
   }
@@ -385,7 +386,7 @@ export class Kernel {
 }
 
 const MLX5_DRIVERS: Partial<Record<PciFunction['kind'], readonly string[]>> = {
-  nic: ['mlx5_core'],
+  nic: ['mlx5_core', SF_DRIVER],
   dma: ['mlx5_ib', 'mlx5_dd'],
 };
 

@@ -1,5 +1,6 @@
 // The messages that the kernel broadcasts (NETLINK_KOBJECT_UEVENT), key for key: kobject_uevent_env, then dev_uevent, then the bus's own.
 import type { Uevent } from '../../host/host.ts';
+import { SF_DRIVER } from '../derive.ts';
 import type { PciFunction } from '../hardware.ts';
 
 export type Action = 'add' | 'remove' | 'bind' | 'unbind';
@@ -11,8 +12,13 @@ function announce(action: Action, devpath: string, subsystem: string, env: Env):
   return { kind: 'event', action, devpath, env: { ACTION: action, DEVPATH: devpath, SUBSYSTEM: subsystem, ...env } };
 }
 
+/** Of a PCI function, or of an SF, which is on the auxiliary bus. */
+export function functionEvent(action: Action, one: PciFunction, driver?: string): Announcement {
+  return one.subFunction ? auxiliary(action, one.devpath, SF_DRIVER, driver) : pciEvent(action, one, driver);
+}
+
 /** pci_uevent (drivers/pci/pci-driver.c). The kernel takes MODALIAS out of every unbind (zap_modalias_env), and by then the driver is gone. */
-export function pciEvent(action: Action, one: PciFunction, driver?: string): Announcement {
+function pciEvent(action: Action, one: PciFunction, driver?: string): Announcement {
   const { ids } = one;
   return announce(action, one.devpath, 'pci', {
     ...(action === 'bind' && driver !== undefined ? { DRIVER: driver } : {}),
@@ -30,9 +36,13 @@ function hex4(id: number): string {
 
 /** The auxiliary device by which mlx5_core hands an RDMA function to mlx5_ib (drivers/base/auxiliary.c). */
 export function auxiliaryEvent(action: Action, parent: PciFunction, index: number): Announcement {
-  return announce(action, `${parent.devpath}/mlx5_core.rdma.${index}`, 'auxiliary', {
-    ...(action === 'bind' ? { DRIVER: 'mlx5_ib.rdma' } : {}),
-    ...(action === 'unbind' ? {} : { MODALIAS: 'auxiliary:mlx5_core.rdma' }),
+  return auxiliary(action, `${parent.devpath}/mlx5_core.rdma.${index}`, 'mlx5_core.rdma', 'mlx5_ib.rdma');
+}
+
+function auxiliary(action: Action, devpath: string, device: string, driver: string | undefined): Announcement {
+  return announce(action, devpath, 'auxiliary', {
+    ...(action === 'bind' && driver !== undefined ? { DRIVER: driver } : {}),
+    ...(action === 'unbind' ? {} : { MODALIAS: `auxiliary:${device}` }),
   });
 }
 
