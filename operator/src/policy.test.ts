@@ -1,3 +1,4 @@
+import type { DataDirectPathSpec } from '@data-direct/crds';
 import { expect, test } from 'vitest';
 
 import type { PolicyObject } from './objects.ts';
@@ -72,7 +73,25 @@ test('who switches our variable off may set it', () => {
 });
 
 test('a policy cannot select nodes by the label that it sets itself', () => {
-  expect(problemOf(specOf('path', { nodeSelector: { matchLabels: { 'datadirect.dev/path': 'ready' } } }))).toContain(
-    'spec.nodeSelector: datadirect.dev/path is what this policy labels nodes with',
+  expect(problemOf(specOf('path', { nodeSelector: { matchLabels: { 'datadirect.dev/path': 'ready' } } }))).toBe(
+    'spec.nodeSelector: datadirect.dev/path is what DataDirectPath gb300 labels nodes with, it cannot be selected by',
+  );
+});
+
+/** Nodes that the resource is not on. */
+function without(resource: string): Pick<DataDirectPathSpec, 'nodeSelector'> {
+  return { nodeSelector: { matchExpressions: [{ key: `datadirect.dev/${resource}`, operator: 'DoesNotExist' }] } };
+}
+
+test('of two policies that select by each other’s label, and so would undo each other for ever, the older stands', () => {
+  const [older, younger, third] = readPolicies([
+    policyOf('younger', { resourceName: 'b', ...without('a') }),
+    policyOf('older', { resourceName: 'a', ...without('b') }, 1),
+    policyOf('zone', { resourceName: 'c', nodeSelector: { matchLabels: { 'datadirect.dev/pool': 'training' } } }),
+  ]);
+  expect([older?.name, older?.problem, third?.problem]).toEqual(['older', undefined, undefined]);
+  expect(younger?.problem).toBe(
+    'spec.nodeSelector: datadirect.dev/a is what DataDirectPath older labels nodes with, it cannot be selected by; ' +
+      'spec.resourceName: the label datadirect.dev/b is what the older DataDirectPath older selects nodes by',
   );
 });

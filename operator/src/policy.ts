@@ -26,7 +26,38 @@ export type Policy = ValidPolicy | InvalidPolicy;
 
 /** Oldest first, and by name among equals: the order in which policies are served. */
 export function readPolicies(objects: Iterable<PolicyObject>): Policy[] {
-  return [...objects].toSorted(byAge).map(readPolicy);
+  const claims: LabelClaims = { setBy: new Map(), selectedBy: new Map() };
+  return [...objects].toSorted(byAge).map((object) => claim(readPolicy(object), claims));
+}
+
+/** Node labels by the policies that set them, and by those that select by them. */
+interface LabelClaims {
+  readonly setBy: Map<string, string>;
+  readonly selectedBy: Map<string, string>;
+}
+
+/** No policy selects nodes by what a policy labels them with: two could undo each other in turn, for ever. The older one stands. */
+function claim(policy: Policy, { setBy, selectedBy }: LabelClaims): Policy {
+  if (policy.problem !== undefined) return policy;
+  const { name, generation, object, spec } = policy;
+  const result = nodeLabel(spec.resourceName);
+  const keys = selectorKeys(spec.nodeSelector);
+  const selecting = selectedBy.get(result);
+  const problems = [
+    ...keys.flatMap((key) => {
+      const labelling = key === result ? name : setBy.get(key);
+      return labelling === undefined
+        ? []
+        : [`spec.nodeSelector: ${key} is what DataDirectPath ${labelling} labels nodes with, it cannot be selected by`];
+    }),
+    ...(selecting === undefined
+      ? []
+      : [`spec.resourceName: the label ${result} is what the older DataDirectPath ${selecting} selects nodes by`]),
+  ];
+  if (problems.length > 0) return { name, generation, object, problem: problems.join('; ') };
+  setBy.set(result, name);
+  for (const key of keys) selectedBy.set(key, name);
+  return policy;
 }
 
 export function selectsNode(policy: ValidPolicy, labels: Labels): boolean {
@@ -57,15 +88,7 @@ function shapeProblem(misfit: Misfit): string {
 }
 
 function meaningProblems(spec: DataDirectPathSpec): string[] {
-  const { nodeSelector, resourceName } = spec;
-  const result = nodeLabel(resourceName);
-  return [
-    ...selectorProblems(nodeSelector, 'spec.nodeSelector'),
-    ...(selectorKeys(nodeSelector).includes(result)
-      ? [`spec.nodeSelector: ${result} is what this policy labels nodes with, it cannot select by it`]
-      : []),
-    ...environmentProblems(spec),
-  ];
+  return [...selectorProblems(spec.nodeSelector, 'spec.nodeSelector'), ...environmentProblems(spec)];
 }
 
 function environmentProblems({ environment }: DataDirectPathSpec): string[] {
