@@ -90,4 +90,32 @@ describe('the loop', () => {
     loop.turn(0);
     expect(called).toEqual(['first']);
   });
+
+  it('looks at its sockets between pieces of work that take long', () => {
+    const { near, far } = pair('one');
+    const done: string[] = [];
+    loop.onReadable(near, () => done.push('socket'));
+    for (const name of ['first', 'second', 'third']) {
+      loop.after(0, () => {
+        done.push(name);
+        loop.time += 6;
+      });
+    }
+    send(far, Buffer.from('x'));
+    loop.turn(0);
+    loop.turn(0);
+    expect(done).toEqual(['socket', 'first', 'second', 'socket', 'third']);
+  });
+
+  it('takes turns among those that always ask for more', () => {
+    const done: string[] = [];
+    const forever = (name: string) => (): void => {
+      done.push(name);
+      loop.time += 20;
+      loop.after(0, forever(name));
+    };
+    for (const name of ['first', 'second']) loop.after(0, forever(name));
+    for (let turn = 0; turn < 4; turn += 1) loop.turn(0);
+    expect(done).toEqual(['first', 'second', 'first', 'second']);
+  });
 });

@@ -6,6 +6,11 @@ import { poll, pollfd } from './native.ts';
 const POLLIN = 1;
 /** poll(2)'s word for it. */
 const FOREVER = -1;
+/**
+ * Whoever has more to do than this stops, and asks for the rest by after(0): every socket of the tray is looked at in between. QEMU gives up on
+ * an answer after 5 s.
+ */
+export const TURN_MS = 10;
 
 export interface Timers {
   /** Milliseconds on a clock that only goes forward. */
@@ -15,6 +20,7 @@ export interface Timers {
 
 export class Loop implements Timers {
   readonly #readers = new Map<number, () => void>();
+  /** The soonest first; of equal ones, who asked first. */
   readonly #due: { at: number; work: () => void }[] = [];
   /** struct pollfd of each reader, in the order of the map; made anew when a reader comes or goes. */
   #set: Buffer | undefined;
@@ -24,7 +30,9 @@ export class Loop implements Timers {
   }
 
   after(milliseconds: number, work: () => void): void {
-    this.#due.push({ at: this.now() + milliseconds, work });
+    const at = this.now() + milliseconds;
+    const before = this.#due.findLastIndex((other) => other.at <= at);
+    this.#due.splice(before + 1, 0, { at, work });
   }
 
   /** `work` is called whenever the descriptor can be read or its other end is gone. */
@@ -52,16 +60,18 @@ export class Loop implements Timers {
   }
 
   #untilDue(longestMs: number): number {
-    const soonest = Math.min(...this.#due.map(({ at }) => at - this.now()));
+    const soonest = (this.#due[0]?.at ?? Infinity) - this.now();
     const wait = Math.max(0, Math.min(longestMs, soonest));
     return wait === Infinity ? FOREVER : Math.ceil(wait);
   }
 
+  /** As much of it as one turn has room for. What work asks for meanwhile is for later turns, behind all that is due now. */
   #doWhatIsDue(): void {
-    const now = this.now();
-    const due = this.#due.filter(({ at }) => at <= now);
-    if (due.length === 0) return;
-    this.#due.splice(0, this.#due.length, ...this.#due.filter(({ at }) => at > now));
-    for (const { work } of due) work();
+    const begun = this.now();
+    const later = this.#due.findIndex(({ at }) => at > begun);
+    for (let left = later < 0 ? this.#due.length : later; left > 0; left -= 1) {
+      this.#due.shift()?.work();
+      if (this.now() - begun >= TURN_MS) return;
+    }
   }
 }

@@ -53,14 +53,18 @@ export class CommandQueue {
     this.#log = log;
   }
 
-  /** Those entries of the mask that are now completed. */
-  ring(queue: bigint, mask: number): number {
+  /** Those entries of the mask that are now completed, and those that time did not suffice for. One is always done. */
+  ring(queue: bigint, mask: number, isTimeOver: () => boolean): { completed: number; left: number } {
     let completed = 0;
-    for (let index = 0; index < 1 << LOG_ENTRIES; index += 1) {
+    let left = mask;
+    for (let index = 0; index < 1 << LOG_ENTRIES && left !== 0; index += 1) {
       const bit = (1 << index) >>> 0;
-      if ((mask & bit) !== 0 && this.#process(queue + BigInt(index * ENTRY))) completed |= bit;
+      if ((left & bit) === 0) continue;
+      left = (left & ~bit) >>> 0;
+      if (this.#process(queue + BigInt(index * ENTRY))) completed |= bit;
+      if (isTimeOver()) break;
     }
-    return completed >>> 0;
+    return { completed: completed >>> 0, left };
   }
 
   #process(address: bigint): boolean {

@@ -54,6 +54,39 @@ describe('a command', () => {
     }
   });
 
+  it('that takes long leaves those that were rung for with it to later turns of the loop', () => {
+    const rig = new Rig();
+    rig.run('ALLOC_PD');
+    const queue = [0, 1, 2].map((index) => rig.ram.subarray(index * 64, (index + 1) * 64));
+    const answered = (): boolean[] => queue.map((entry) => (entry.readUInt8(63) & 1) === 0);
+    // The entry that was given back: taken to the device again, its signature follows (bit 0 of the owner, its output).
+    for (const entry of queue) rig.ram.copy(entry, 0, 0, 64);
+    for (const entry of queue) {
+      entry.fill(0, 0x20, 0x30);
+      entry.writeUInt8(1, 63);
+    }
+    rig.tick = 20;
+    rig.dword(0x18, 0b111);
+    expect(answered()).toEqual([true, false, false]);
+    rig.pass(1000);
+    expect(answered()).toEqual([true, true, true]);
+    expect(rig.nic.report().commands).toEqual({ ALLOC_PD: 4 });
+    expect(rig.due).toEqual([]);
+  });
+
+  it('that is left to a later turn is forgotten by a reset', () => {
+    const rig = new Rig();
+    rig.run('ALLOC_PD');
+    rig.ram.copy(rig.ram, 64, 0, 64);
+    for (const at of [0, 64]) rig.ram.fill(0, at + 0x20, at + 0x30).writeUInt8(1, at + 63);
+    rig.tick = 20;
+    rig.dword(0x18, 0b11);
+    rig.nic.reset();
+    rig.pass(1000);
+    expect(rig.ram.readUInt8(64 + 63)).toBe(1);
+    expect(rig.due).toEqual([]);
+  });
+
   it('of any name, full of ones, is answered: done or refused', () => {
     for (const name of Object.keys(COMMANDS)) {
       const rig = new Rig();

@@ -41,7 +41,7 @@ export class Doorbells {
 
   #send(qpn: number): void {
     const qp = this.#resources.qps.get(qpn);
-    if (qp !== undefined) this.#work.run(qp);
+    if (qp !== undefined) this.#work.ring(qp);
   }
 
   /** The eight bytes of a register once both halves are there. */

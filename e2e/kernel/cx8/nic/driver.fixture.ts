@@ -34,6 +34,8 @@ export class Rig {
   readonly dataDirect = new DmaMap('dma0');
   readonly due: { at: number; work: () => void }[] = [];
   time = 0;
+  /** By how much the clock moves on each time that the NIC looks at it. */
+  tick = 0;
   #used = PAGE;
 
   constructor(nodes: Map<number, Node> = new Map(), lid = 7) {
@@ -50,7 +52,7 @@ export class Rig {
       dataDirect: this.dataDirect,
       capabilities: {},
       timers: {
-        now: () => this.time,
+        now: () => (this.time += this.tick),
         after: (milliseconds, work) => void this.due.push({ at: this.time + milliseconds, work }),
       },
       fabric: { node: (wanted) => nodes.get(wanted) },
@@ -78,10 +80,10 @@ export class Rig {
       const next = this.due.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
       if (next === undefined) break;
       this.due.splice(this.due.indexOf(next), 1);
-      this.time = next.at;
+      this.time = Math.max(this.time, next.at);
       next.work();
     }
-    this.time = end;
+    this.time = Math.max(this.time, end);
   }
 
   dword(offset: number, value: number): void {

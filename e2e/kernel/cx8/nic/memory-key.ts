@@ -86,8 +86,8 @@ export interface Piece {
 /** Twice what the longest message needs on pages of 4 KiB. Lists of lists could make a single access take hours. */
 const mostTranslations = 2 ** 19;
 
-/** How many translations an access may still look at, on whichever way. */
-class Patience {
+/** How many translations an access, or all pieces of one together, may still look at, on whichever way. */
+export class Patience {
   #left = mostTranslations;
 
   take(key: MemoryKey, translations: number): void {
@@ -103,7 +103,7 @@ interface Keys {
 }
 
 /** Where the bytes are; AccessViolation when the key does not allow it. Whether the addresses are mapped shows when they are used. */
-export function resolve(keys: Keys, access: Access, patience = new Patience(), depth = 0): Piece[] {
+export function resolve(keys: Keys, access: Access, patience: Patience, depth = 0): Piece[] {
   const key = permitted(keys, access, depth);
   if (access.length === 0) return [];
   const follow = (next: Pick<Access, 'key' | 'address' | 'length'>): Piece[] =>

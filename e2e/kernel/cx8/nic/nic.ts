@@ -3,7 +3,7 @@ import { accessControl, msix, pciExpress, vitalProductData } from '../pci/capabi
 import { ConfigSpace } from '../pci/config-space.ts';
 import type { Bar, PciFunction, Slot } from '../pci/function.ts';
 import type { DmaMap } from '../vfio-user/dma-map.ts';
-import type { Timers } from '../loop.ts';
+import { type Timers, TURN_MS } from '../loop.ts';
 import { type Capabilities, OWN_CAPABILITIES } from './capabilities.ts';
 import { CommandQueue } from './command-queue.ts';
 import { runCommand } from './commands.ts';
@@ -65,6 +65,8 @@ export class Nic implements PciFunction, Firmware, Node {
   #vuidsAnswered = 0;
   /** Entries that a fault keeps from being answered. */
   #unanswered = { queue: 0n, mask: 0 };
+  /** Entries for later turns of the loop. */
+  #left = { queue: 0n, mask: 0 };
   #resources: Resources;
   #work: Work;
   #doorbells: Doorbells;
@@ -106,6 +108,7 @@ export class Nic implements PciFunction, Firmware, Node {
 
   restart(): void {
     this.#unanswered = { queue: 0n, mask: 0 };
+    this.#left = { queue: 0n, mask: 0 };
     // Work that waits for its time finds its queue pair gone.
     this.#resources.qps.clear();
     this.#traffic = new Traffic();
@@ -189,12 +192,26 @@ export class Nic implements PciFunction, Firmware, Node {
   #ring(queue: bigint, mask: number): void {
     if (this.#faults.dead === true) return;
     const before = new Set(this.#resources.eqs.values());
-    const completed = this.#commands.ring(queue, mask);
+    const end = this.hardware.now() + TURN_MS;
+    const { completed, left } = this.#commands.ring(queue, mask, () => this.hardware.now() >= end);
     this.#unanswered = { queue, mask: ((this.#heldOf(queue) | mask) & ~completed) >>> 0 };
+    if (left !== 0) this.#ringLater(queue, left);
     if (completed === 0) return;
     for (const eq of this.#resources.eqs.values()) {
       if (before.has(eq) && eq.wants(EVENT.COMMAND)) eq.post({ type: EVENT.COMMAND, data: completed });
     }
+  }
+
+  #ringLater(queue: bigint, mask: number): void {
+    const isAsked = this.#left.mask !== 0;
+    this.#left = { queue, mask: mask | (this.#left.queue === queue ? this.#left.mask : 0) };
+    if (!isAsked) this.hardware.after(0, () => this.#ringLeft());
+  }
+
+  #ringLeft(): void {
+    const { queue, mask } = this.#left;
+    this.#left = { queue: 0n, mask: 0 };
+    if (mask !== 0) this.#ring(queue, mask);
   }
 
   #heldOf(queue: bigint): number {

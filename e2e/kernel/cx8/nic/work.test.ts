@@ -282,6 +282,39 @@ describe('a key', () => {
   });
 });
 
+describe('the data of one work request', () => {
+  it('may together be scattered no further than those of one key', () => {
+    const nothing = Array.from({ length: 2 ** 14 }, () => localSegment(ownKey, own.address, 0));
+    const scattered = rig.createMkey(
+      { ...split(ACCESS_MODE.KLM), length64: 1 },
+      { translations: [...nothing, localSegment(ownKey, own.address, 1)] },
+    );
+    const data = Array.from({ length: 40 }, () => localSegment(scattered, 0n, 1));
+    const wide = rig.createQp(cq, { log: 4 });
+    wide.connect(to.number, 7);
+    wide.post(WRITE, [remoteSegment(ownKey, own.address), ...data]);
+    expect(cq.poll()).toEqual(failed('LOCAL_PROTECTION'));
+    expect(rig.log.at(-1)).toContain('scatters the access over too many translations');
+  });
+
+  it('arrive whole where pieces on either side are of any length', () => {
+    const target = rig.allocate(PAGE);
+    const plain = rig.createMkey({ length64: 1, pd: 9 });
+    const pieces = [3, 0, 10, 1, 50].map((length, at) =>
+      localSegment(plain, target.address + BigInt(at * 100), length),
+    );
+    const key = rig.createMkey({ ...split(ACCESS_MODE.KLM), length64: 1 }, { translations: pieces });
+    const data = [7, 2, 55].map((length, at) => localSegment(ownKey, own.address + BigInt(at * 1000), length));
+    const wide = rig.createQp(cq);
+    wide.connect(to.number, 7);
+    wide.post(WRITE, [remoteSegment(key, 0n), ...data]);
+    expect(cq.poll()).toMatchObject({ opcode: CQE.REQUESTER, bytes: 64 });
+    const sent = [7, 2, 55].map((length, at) => own.bytes.subarray(at * 1000, at * 1000 + length));
+    const there = [3, 0, 10, 1, 50].map((length, at) => target.bytes.subarray(at * 100, at * 100 + length));
+    expect(Buffer.concat(there).equals(Buffer.concat(sent))).toBe(true);
+  });
+});
+
 describe('a queue pair', () => {
   it('sends into the posted receive of the other end, with immediate data', () => {
     const target = rig.allocate(PAGE);
@@ -437,6 +470,81 @@ describe('a send ring that cannot be followed', () => {
     expect(rig.log.at(-1)).toMatch(/is in error: its counter says that 1001 are posted to a ring of \d+/);
   });
 });
+
+describe('a send queue with more in it than a turn of the loop has time for', () => {
+  const COUNT = 30;
+  const completions: number[] = [];
+  let long: ScriptedQp;
+  let longCq: ScriptedCq;
+
+  /** How many completions there are by now; all are successes. */
+  const done = (): number => {
+    for (let next = longCq.poll(); next !== undefined; next = longCq.poll()) completions.push(next.opcode);
+    return completions.filter((opcode) => opcode === CQE.REQUESTER).length;
+  };
+
+  beforeEach(() => {
+    completions.length = 0;
+    longCq = rig.createCq(rig.createEq({}).number, 6);
+    long = rig.createQp(longCq, { log: 5, receives: 5 });
+    long.connect(to.number, 7);
+    rig.tick = 1;
+    for (let index = 1; index <= COUNT; index += 1) {
+      const data = localSegment(ownKey, own.address + BigInt(index), 1);
+      long.post(WRITE, [remoteSegment(ownKey, own.address), data], { ring: index === COUNT });
+    }
+  });
+
+  it('is worked off in several turns, in order and to its end, and commands are answered in between', () => {
+    const first = done();
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(COUNT);
+    expect(own.bytes[0]).toBe(own.bytes[first]);
+    expect(rig.number('ALLOC_PD')).toBeGreaterThan(0);
+    expect(done()).toBe(first);
+    rig.pass(1000);
+    expect(done()).toBe(COUNT);
+    expect(own.bytes[0]).toBe(own.bytes[COUNT]);
+    expect(rig.due).toEqual([]);
+  });
+
+  it('gets no further by being rung for again', () => {
+    const first = done();
+    for (let times = 0; times < 3; times += 1) rig.doorbell(0x10, 0x800, ringFor(long));
+    expect(done()).toBe(first);
+    expect(rig.due).toHaveLength(1);
+  });
+
+  it('is flushed in several turns too, its receives after it', () => {
+    for (let times = 0; times < COUNT; times += 1) long.postReceive(ownKey, own.address, 1);
+    const first = done();
+    const named = Buffer.alloc(0x110);
+    named.writeUInt32BE(long.number, 8);
+    rig.pass(1000);
+    rig.run('2ERR_QP', named);
+    const flushed = (): number => (done(), completions.filter((opcode) => opcode === CQE.RESPONDER_ERROR).length);
+    expect(first).toBeLessThan(COUNT);
+    expect(flushed()).toBeGreaterThan(0);
+    expect(flushed()).toBeLessThan(COUNT);
+    rig.pass(1000);
+    expect(flushed()).toBe(COUNT);
+    expect(rig.due).toEqual([]);
+  });
+
+  it('is forgotten by a reset', () => {
+    const first = done();
+    rig.nic.reset();
+    rig.pass(1000);
+    expect(done()).toBe(first);
+    expect(rig.due).toEqual([]);
+  });
+});
+
+function ringFor(qp: ScriptedQp): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32BE(qp.number << 8, 4);
+  return bytes;
+}
 
 describe('a completion queue', () => {
   it('that is armed tells of the next completion once', () => {

@@ -1,9 +1,10 @@
-// Working off send queues: RDMA WRITE and READ, SEND, and UMR. Everything happens at once and in order; a fabric that loses or reorders
-// packets is not modelled. Datagram queue pairs complete their work and nothing arrives anywhere.
+// Working off send queues: RDMA WRITE and READ, SEND, and UMR. Everything happens in order and, up to a turn of the loop, at once; a fabric
+// that loses or reorders packets is not modelled. Datagram queue pairs complete their work and nothing arrives anywhere.
+import { TURN_MS } from '../loop.ts';
 import { DmaFault } from '../vfio-user/dma-map.ts';
 import { CQE, type Completion } from './completion-queue.ts';
 import type { Domains } from './hardware.ts';
-import { AccessViolation, type Piece, resolve, type Right } from './memory-key.ts';
+import { AccessViolation, Patience, type Piece, resolve, type Right } from './memory-key.ts';
 import { QP_STATE, type QueuePair, SEND_BLOCK, SERVICE } from './queue-pair.ts';
 import type { Resources } from './resources.ts';
 import { CommandFailure } from './status.ts';
@@ -81,21 +82,33 @@ export class Work {
     this.#traffic = traffic;
   }
 
-  /** Works off what the driver has posted; on a queue pair in error that means to complete it as flushed. */
+  /** The driver says that it has posted something. */
+  ring(qp: QueuePair): void {
+    if (!qp.looksAgain) this.run(qp);
+  }
+
+  /**
+   * Works off what the driver has posted; on a queue pair in error that means to complete it as flushed. What does not get done in this turn
+   * of the loop is done in later ones: a driver may post more than can be done before QEMU gives up on us.
+   */
   run(qp: QueuePair): void {
+    const { hardware } = this.#resources;
+    const end = hardware.now() + TURN_MS;
     try {
       while (this.#exists(qp) && this.#mayRun(qp)) {
         const posted = qp.sendsPosted();
         if (posted === 0) break;
+        if (hardware.now() >= end) return this.#lookAgain(qp, 0);
         if (!this.#runOne(qp, posted)) return;
       }
       while (this.#exists(qp) && qp.state === QP_STATE.ERR && qp.receivesPosted() > 0) {
+        if (hardware.now() >= end) return this.#lookAgain(qp, 0);
         this.#completeReceive(qp, { opcode: CQE.RESPONDER_ERROR, syndrome: SYNDROME.FLUSHED });
       }
     } catch (error) {
       // The ring itself or its doorbell record cannot be read: there is no entry that could be completed with an error.
       if (!(error instanceof DmaFault || error instanceof RangeError)) throw error;
-      this.#resources.hardware.log(`QP ${qp.number} is in error: ${error.message}`);
+      hardware.log(`QP ${qp.number} is in error: ${error.message}`);
       qp.fail();
     }
   }
@@ -121,7 +134,7 @@ export class Work {
         this.#completeSend(qp, entry, { opcode: CQE.REQUESTER, byte_cnt: bytes });
     } catch (error) {
       if (error instanceof ReceiverNotReady && this.#mayWait(qp)) {
-        this.#retry(qp);
+        this.#lookAgain(qp, RETRY_MS);
         return false;
       }
       this.#failSend(qp, entry, error);
@@ -131,10 +144,10 @@ export class Work {
   }
 
   /** One look for all who rang meanwhile. */
-  #retry(qp: QueuePair): void {
+  #lookAgain(qp: QueuePair, milliseconds: number): void {
     if (qp.looksAgain) return;
     qp.looksAgain = true;
-    this.#resources.hardware.after(RETRY_MS, () => {
+    this.#resources.hardware.after(milliseconds, () => {
       qp.looksAgain = false;
       this.run(qp);
     });
@@ -188,7 +201,7 @@ export class Work {
   #write(qp: QueuePair, entry: Entry): number {
     const local = this.#local(qp, localData(entry.bytes, SEGMENT * 2), 'lr');
     const remote = this.#remote(qp, entry, lengthOf(local), 'rw');
-    return this.#copy(local, remote);
+    return copy(local, remote);
   }
 
   #writeWithImmediate(qp: QueuePair, entry: Entry): number {
@@ -203,7 +216,7 @@ export class Work {
   #read(qp: QueuePair, entry: Entry): number {
     const local = this.#local(qp, localData(entry.bytes, SEGMENT * 2), 'lw');
     const remote = this.#remote(qp, entry, lengthOf(local), 'rr');
-    return this.#copy(remote, local);
+    return copy(remote, local);
   }
 
   #send(qp: QueuePair, entry: Entry, completion: Completion): number {
@@ -220,7 +233,7 @@ export class Work {
     const length = lengthOf(data);
     try {
       const room = this.#local(qp, localData(qp.readReceive(), 0), 'lw');
-      if (lengthOf(room) >= length) return this.#copy(data, room);
+      if (lengthOf(room) >= length) return copy(data, room);
     } catch (error) {
       this.#failReceive(qp, SYNDROME.LOCAL_PROTECTION, error);
       throw new WorkError('REMOTE_OPERATION', (error as Error).message);
@@ -251,11 +264,12 @@ export class Work {
   /** The guest's memory behind the data segments. */
   #local(qp: QueuePair | undefined, data: readonly LocalData[], right: Right): Buffer[] {
     const pd = qp === undefined ? {} : { pd: qp.context.pd };
+    const [keys, patience] = [this.#keys(this.#resources.hardware), new Patience()];
     if (lengthOf(data) > longestMessage) throw new WorkError('LOCAL_LENGTH', `${lengthOf(data)} bytes at once`);
     try {
       return data.flatMap((one) => {
         if (Buffer.isBuffer(one)) return [one];
-        return this.#memory(resolve(this.#keys(this.#resources.hardware), { ...one, ...pd, right }), right);
+        return this.#memory(resolve(keys, { ...one, ...pd, right }, patience), right);
       });
     } catch (error) {
       if (error instanceof AccessViolation || error instanceof DmaFault)
@@ -271,10 +285,8 @@ export class Work {
     try {
       if ((right === 'rr' ? rre : rwe) === 0)
         throw new AccessViolation(`QP ${other.qp.number} does not allow ${right}`);
-      return this.#memory(
-        resolve(other.work.#keys(other.work.#resources.hardware.remoteDomains()), { key, address, length, right, pd }),
-        right,
-      );
+      const keys = other.work.#keys(other.work.#resources.hardware.remoteDomains());
+      return this.#memory(resolve(keys, { key, address, length, right, pd }, new Patience()), right);
     } catch (error) {
       if (!(error instanceof AccessViolation || error instanceof DmaFault)) throw error;
       other.qp.fail();
@@ -293,13 +305,6 @@ export class Work {
     const direction = right === 'lr' || right === 'rr' ? 'read' : 'written';
     for (const { domain, length } of pieces) this.#traffic.count(domain.owner, direction, length);
     return memory;
-  }
-
-  #copy(from: readonly Buffer[], to: readonly Buffer[]): number {
-    const bytes = Buffer.concat(from);
-    let at = 0;
-    for (const piece of to) at += bytes.copy(piece, 0, at);
-    return bytes.length;
   }
 
   #otherEnd(qp: QueuePair): { qp: QueuePair; work: Work } {
@@ -342,6 +347,20 @@ function syndromeOf(error: unknown): number {
   if (error instanceof RangeError || error instanceof CommandFailure) return SYNDROME.LOCAL_OPERATION;
   if (error instanceof DmaFault) return SYNDROME.LOCAL_PROTECTION;
   throw error;
+}
+
+/** The number of bytes; `to` has room for them. A message may be a GiB long, so it is not gathered first. */
+function copy(from: readonly Buffer[], to: readonly Buffer[]): number {
+  const places = to.values();
+  let place = places.next().value;
+  for (const piece of from) {
+    for (let at = 0; at < piece.length && place !== undefined;) {
+      const copied = piece.copy(place, 0, at);
+      at += copied;
+      place = copied < place.length ? place.subarray(copied) : places.next().value;
+    }
+  }
+  return lengthOf(from);
 }
 
 function lengthOf(pieces: readonly { readonly length: number }[]): number {

@@ -199,6 +199,23 @@ describe('a connection', () => {
     expect(resets).toBe(before + 1);
   });
 
+  it('with very many messages at once lets others have their turn', () => {
+    const body = Buffer.concat([wire.regionAccess.encode({ region: 0, count: 1 }), Buffer.from('x')]);
+    const write = client.message(10, body, wire.NO_REPLY_WANTED);
+    const others: string[] = [];
+    for (let index = 0; index < 100; index += 1) {
+      wire.regionAccess.write(write, wire.header.size, { offset: BigInt(index), region: 0, count: 1 });
+      client.post(write);
+    }
+    loop.after(0, () => others.push(memory.toString('latin1', 0, 100).replaceAll('\0', '')));
+    loop.turn(0);
+    const [seen = ''] = others;
+    expect(seen.length).toBeGreaterThan(0);
+    expect(seen.length).toBeLessThan(100);
+    for (let turn = 0; turn < 10; turn += 1) loop.turn(0);
+    expect(memory.toString('latin1', 0, 100)).toBe('x'.repeat(100));
+  });
+
   it('gives file descriptors to the message that they came with, not to one that came just before', () => {
     const file = new File(directory, 'memory', PAGE);
     client.post(client.message(4, Buffer.alloc(0)));

@@ -10,6 +10,8 @@ import * as wire from './wire.ts';
 const EINVAL = 22;
 const ENOSYS = 38;
 const ENOSPC = 28;
+/** More of one client's messages are for the next turn of the loop: others wait too. */
+const mostMessagesAtOnce = 16;
 /** QEMU announces 65535. */
 const mostDmaRanges = 65_535;
 
@@ -45,12 +47,13 @@ export class Connection {
     this.#slot = slot;
   }
 
-  /** Takes what has arrived; throws when the client is gone or talks nonsense. Afterwards the connection must be closed. */
+  /** Takes some of what has arrived; throws when the client is gone or talks nonsense. Afterwards the connection must be closed. */
   readable(): 'open' | 'ended' {
-    for (;;) {
+    for (let handled = 0; handled < mostMessagesAtOnce;) {
       const missing = this.#missing();
       if (missing === 0) {
         this.#handleMessage();
+        handled += 1;
         continue;
       }
       const received = receive(this.#fd, this.#bytes, this.#have, missing);
@@ -61,6 +64,7 @@ export class Connection {
       if (this.#fds.length > wire.mostFdsInMessage)
         throw this.#nonsense(`sent more than ${wire.mostFdsInMessage} file descriptors at once`);
     }
+    return 'open';
   }
 
   close(): void {
