@@ -2,7 +2,7 @@
 // the exit code is 0 only if all were true.
 import { parseArgs } from 'node:util';
 
-import type { NodePath } from '@data-direct/crds';
+import { type DataDirectMode, isHealthy, type NodePath } from '@data-direct/crds';
 import { VirtualError } from '@data-direct/driver-core';
 
 import { Stage } from './stage.ts';
@@ -14,43 +14,62 @@ async function play(fixture: string): Promise<void> {
   stage.title(`Data Direct for Kubernetes, on a virtual node: ${fixture}`);
   const world = await createWorld(fixture);
   try {
-    const count = await discover(world);
+    await discover(world);
     const victim = world.paths().find(({ reason }) => reason === 'Paired');
     if (victim?.dma) {
-      await allocate(world, count);
-      await breakAndHeal(world, count, { path: victim, dma: victim.dma.address });
+      await allocate(world);
+      await breakAndHeal(world, { path: victim, dma: victim.dma.address });
     } else
       stage.say(
-        'No path of this node is paired: there is nothing to hand out with data direct on, and nothing to break.',
+        'No path that a policy takes by itself is paired: there is nothing to hand out with data direct on, and nothing to break.',
       );
   } finally {
     await world.close();
   }
 }
 
-async function discover({ kubelet, paths, allPaths, until }: World): Promise<number> {
+async function discover(world: World): Promise<void> {
+  const { kubelet, paths, allPaths, until } = world;
   stage.scene('What the agent finds on the node');
-  await until(() => allPaths().length > 0);
+  const found = await until(() => allPaths().length > 0);
   showPaths(allPaths());
-  const count = paths().length;
+  stage.claim(`${allPaths().length} NIC functions, each with its reason`, found, 'it finds none');
+  const healthy = usable(world, 'Preferred');
   const saw = await until(
-    () => kubelet.healthy(RESOURCE).length === count && kubelet.resource(RESOURCE)?.isConnected === true,
+    () => kubelet.healthy(RESOURCE).length === healthy && kubelet.resource(RESOURCE)?.isConnected === true,
   );
   stage.scene('What the kubelet knows');
+  const count = paths().length;
   stage.claim(
-    `${RESOURCE}: ${count} devices, all healthy`,
+    `${RESOURCE}: ${count} devices, ${healthy === count ? 'all' : healthy} healthy`,
     saw,
     `the kubelet has ${kubelet.healthy(RESOURCE).join(', ')}`,
   );
-  return count;
 }
 
-async function allocate({ kubelet }: World, count: number): Promise<void> {
-  stage.scene(`A pod that asks for all ${count} paths`);
-  const all = await kubelet.allocate(RESOURCE, kubelet.healthy(RESOURCE));
+/** How many of the resource's paths a policy of this mode hands out. */
+function usable({ paths }: World, mode: DataDirectMode): number {
+  return paths().filter(({ reason }) => isHealthy(reason, mode)).length;
+}
+
+/**
+ * For a container with all the paths that are handed out: on where these are all paths of the node, and every one is Paired. A NIC of
+ * another model that has no DMA function, such as a BlueField, is no path.
+ */
+function expectation({ paths, allPaths }: World): 'on' | 'off' {
+  const models = new Set(paths().map(({ nic }) => nic.model));
+  const all = allPaths().filter(({ dma, nic }) => dma !== undefined || models.has(nic.model));
+  return all.every(({ resource, reason }) => resource !== undefined && reason === 'Paired') ? 'on' : 'off';
+}
+
+async function allocate(world: World): Promise<void> {
+  const { kubelet } = world;
+  const devices = kubelet.healthy(RESOURCE);
+  stage.scene(`A pod that asks for all ${devices.length} paths`);
+  const all = await kubelet.allocate(RESOURCE, devices);
   showContainer(all);
-  claimDataDirect(all.envs, 'on');
-  if (count === 1) return;
+  claimDataDirect(all.envs, expectation(world));
+  if (devices.length === 1) return;
   stage.scene('A pod that asks for one');
   const one = await kubelet.allocate(RESOURCE, await kubelet.prefer(RESOURCE, kubelet.healthy(RESOURCE), 1));
   showContainer(one);
@@ -60,12 +79,13 @@ async function allocate({ kubelet }: World, count: number): Promise<void> {
   );
 }
 
-async function breakAndHeal(
-  world: World,
-  count: number,
-  { path, dma }: { path: NodePath; dma: string },
-): Promise<void> {
+async function breakAndHeal(world: World, { path, dma }: { path: NodePath; dma: string }): Promise<void> {
   const { kubelet } = world;
+  const ready = usable(world, 'Required');
+  // Ports of one adapter, and its VFs, share the DMA function.
+  const sharing = world.paths().filter((each) => each.dma?.address === dma && isHealthy(each.reason, 'Required'));
+  const left = ready - sharing.length;
+  const hasHealthy = (count: number) => (): boolean => kubelet.healthy(RESOURCE).length === count;
   const reasonIs = (reason: string) => (): boolean =>
     world.paths().some(({ id, reason: now }) => id === path.id && now === reason);
 
@@ -87,31 +107,23 @@ async function breakAndHeal(
 
   stage.scene('The policy is changed to Required');
   world.policy({ dataDirect: 'Required' });
-  const lost = await world.until(() => kubelet.healthy(RESOURCE).length === count - 1);
+  const lost = await world.until(hasHealthy(left));
   stage.claim(
-    `the kubelet has ${count - 1} healthy devices; ${path.id} is unhealthy`,
-    lost,
+    `the kubelet has ${left} healthy devices; ${sharing.map(({ id }) => id).join(' and ')} ${sharing.length > 1 ? 'are' : 'is'} unhealthy`,
+    lost && sharing.every(({ id }) => !kubelet.healthy(RESOURCE).includes(id)),
     `it has ${kubelet.healthy(RESOURCE).join(', ')}`,
   );
 
   stage.scene('It is bound again');
   stage.command(`data-direct virtual bind ${dma}`);
-  const back = await timed(
-    () => world.virtual('bind', dma),
-    world,
-    () => kubelet.healthy(RESOURCE).length === count,
-  );
-  stage.claim(`the kubelet has all ${count} devices again, ${back.ms} ms later`, back.happened, 'it does not');
+  const back = await timed(() => world.virtual('bind', dma), world, hasHealthy(ready));
+  stage.claim(`the kubelet has all ${ready} devices again, ${back.ms} ms later`, back.happened, 'it does not');
   const healed = await kubelet.allocate(RESOURCE, kubelet.healthy(RESOURCE));
-  claimDataDirect(healed.envs, 'on');
+  claimDataDirect(healed.envs, expectation(world));
 
   stage.scene('And once more unbound, to see how long the kubelet is in the dark');
   stage.command(`data-direct virtual unbind ${dma}`);
-  const gone = await timed(
-    () => world.virtual('unbind', dma),
-    world,
-    () => kubelet.healthy(RESOURCE).length === count - 1,
-  );
+  const gone = await timed(() => world.virtual('unbind', dma), world, hasHealthy(left));
   stage.claim(`the kubelet knew after ${gone.ms} ms`, gone.happened, 'it never did');
 }
 
