@@ -15,7 +15,7 @@ import type { PodResources } from './kubelet/pod-resources.ts';
 import type { Metrics } from './metrics.ts';
 import { NicMemory } from './nic-memory.ts';
 import type { FollowedSpec, NodeObject } from './node-object.ts';
-import { Withheld } from './offered.ts';
+import { Notes } from './notes.ts';
 import { assign } from './pool.ts';
 import { repeat } from './repeat.ts';
 import type { Reporter, Result } from './reporter.ts';
@@ -50,7 +50,7 @@ export class Agent {
   readonly #kubelet: Kubelet;
   readonly #nics = new NicMemory();
   readonly #giveBack = new GiveBack();
-  readonly #withheld = new Withheld();
+  readonly #notes = new Notes();
   readonly #roundBell = new Bell();
   readonly #reportBell = new Bell();
   #last: Result | undefined;
@@ -116,7 +116,7 @@ export class Agent {
     const { spec, generation } = node.spec() ?? NOTHING_ASKED;
     const paths = await hardware.observe(strictest(spec.resources));
     if (signal.aborted) return;
-    this.#withheld.tell(hardware.withheld, log);
+    this.#notes.tell(hardware.notes, log);
     const reported = node.status()?.paths ?? [];
     this.#nics.learn(reported);
     hardware.ports.learn(reported);

@@ -88,7 +88,22 @@ test('an SF is no path to be handed out, neither in a round nor in a verificatio
     [own[0], 'uverbs0'],
     [own[1], 'uverbs1'],
   ]);
-  expect(cut.withheld.map(({ name }) => name)).toEqual(['mlx5_2', 'mlx5_3', 'mlx5_4', '0010:03:00.0/sf90']);
+  expect(cut.notes).toHaveLength(4);
+  expect(cut.notes[0]).toBe('SF mlx5_2 (0000:03:00.0/sf88) is not offered to containers: only PFs and VFs are');
+});
+
+test('what a round passed over is among its notes, and its paths are as they were', async () => {
+  const proc = { ...host.proc, read: () => Buffer.from('Iface\tDestination\nnonsense\n') };
+  const astray = new Hardware(
+    Object.create(host, { proc: { value: proc }, openDevice: { value: () => host.openDevice('/', '') } }) as Host,
+    {
+      debounceMs: 50,
+      rescanMs: 30_000,
+      portPollMs: 5000,
+    },
+  );
+  expect(await astray.observe(EVERY_10_MINUTES)).toHaveLength(5);
+  expect(astray.notes[0]).toMatch(/^\/proc\/net\/route, byte 18: expected Iface .*, got "nonsense": passed over$/);
 });
 
 test('of several resources the strictest level and the shortest interval count for the node', () => {

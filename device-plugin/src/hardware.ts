@@ -1,17 +1,9 @@
 // driver-core as the agent uses it: when to do a round, what the round may take from the last one, and when the kernel is asked again.
 import type { NodeResource } from '@data-direct/crds';
-import {
-  follow,
-  type Host,
-  Observer,
-  type Path,
-  refused,
-  type Trigger,
-  type VerificationLevel,
-} from '@data-direct/driver-core';
+import { follow, type Host, Observer, refused, type Trigger, type VerificationLevel } from '@data-direct/driver-core';
 
 import { milliseconds } from './duration.ts';
-import { isOffered, type OfferedPath } from './offered.ts';
+import { isOffered, notOffered, type OfferedPath } from './offered.ts';
 import { PortHistory } from './port-history.ts';
 
 export interface HardwareOptions {
@@ -46,8 +38,8 @@ const JITTER = 0.1;
 
 export class Hardware {
   readonly ports = new PortHistory();
-  /** Seen by the last round, and not among what it gave. */
-  withheld: readonly Path[] = [];
+  /** What the last round saw besides: SFs, and what it passed over. */
+  notes: readonly string[] = [];
   readonly #host: Host;
   readonly #observer: Observer;
   readonly #options: HardwareOptions;
@@ -92,7 +84,7 @@ export class Hardware {
     const reverify = this.#verificationAt <= clock.now();
     if (reverify) this.#verified = { at: clock.now(), jitter: 1 + JITTER * (2 * Math.random() - 1) };
     const seen = await this.#observer.round({ verification, trigger, reverify });
-    this.withheld = seen.filter((path) => !isOffered(path));
+    this.notes = [...seen.filter((path) => !isOffered(path)).map(notOffered), ...this.#observer.passedOver];
     const steady = this.ports.steady(seen.filter(isOffered), clock.now());
     this.#steadyAt = this.ports.nextSteady(clock.now());
     this.#looked.abort();

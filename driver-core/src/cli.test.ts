@@ -119,6 +119,7 @@ describe('data-direct topo', () => {
       kernelRelease: '6.14.0-1015-nvidia-64k',
       platform: 'DataDirect',
       unread: [],
+      malformed: [],
     });
     expect(paths.map(({ id, gpus }) => [id, gpus[0]?.address])).toContainEqual(['0000:03:00.0', '0009:06:00.0']);
     expect(ports).toContainEqual({
@@ -130,6 +131,21 @@ describe('data-direct topo', () => {
       found: '0011001',
       needsParameter: true,
     });
+  });
+
+  it('says where a file of the kernel’s is not as the kernel writes it, and shows the rest', async () => {
+    const as = (host: VirtualHost): Host => {
+      host.sysfsTree.file(`${host.sysfs.real('bus/pci/devices/0016:03:00.0') as string}/modalias`, 'pci:v000015B3\n');
+      return host;
+    };
+    const { err, out } = await printed(topo, { as });
+    expect(err).toMatch(
+      /^note: \/sys\/devices\/.*\/0016:03:00\.0\/modalias, byte 13: expected a PCI modalias, .*: passed over$/,
+    );
+    expect(out).toContain('mlx5_3');
+    expect(out).not.toContain('0016:03:00.0');
+    const { out: json } = await printed(topo, { as, given: { json: true } });
+    expect(JSON.parse(json)).toMatchObject({ malformed: [{ offset: 13, found: '"pci:v000015B3"' }] });
   });
 
   it('keeps to its format', async () => {

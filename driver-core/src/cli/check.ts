@@ -100,8 +100,8 @@ function wrongPort({ address, role, found, expected }: PortAcs): string {
   return `${ROLES[role] ?? 'port'} ${address} is ${found}, expected ${expected}`;
 }
 
-function printJson(ok: boolean, findings: readonly Finding[], { unread }: Node, { out }: Terminal): void {
-  out(JSON.stringify({ format: 'data-direct/check/1', ok, findings, unread }, undefined, 2));
+function printJson(ok: boolean, findings: readonly Finding[], { unread, malformed }: Node, { out }: Terminal): void {
+  out(JSON.stringify({ format: 'data-direct/check/1', ok, findings, unread, malformed }, undefined, 2));
 }
 
 function print(findings: readonly Finding[], { out, paint }: Terminal): void {

@@ -1,6 +1,7 @@
 // A node as the commands show it: one round with what was seen, what it means, and what could not be seen for want of permission.
 import type { Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import { sentenceOf } from '../host/malformed.ts';
 import type { PortAcs } from '../path/acs.ts';
 import { assessAcs } from '../path/acs.ts';
 import { assess } from '../path/assess.ts';
@@ -24,6 +25,7 @@ export interface Node {
   readonly paths: readonly Path[];
   readonly ports: readonly PortAcs[];
   readonly unread: readonly Unread[];
+  readonly malformed: Snapshot['malformed'];
 }
 
 export async function readNode(host: Host, verification: VerificationLevel): Promise<Node> {
@@ -35,6 +37,7 @@ export async function readNode(host: Host, verification: VerificationLevel): Pro
     paths: assess(snapshot),
     ports: assessAcs(snapshot),
     unread: unreadOf(snapshot),
+    malformed: snapshot.malformed,
   };
 }
 
@@ -63,7 +66,13 @@ const UNREAD: Readonly<Record<Unread['what'], (count: number) => string>> = {
   uverbs: (count) => `the uverbs nodes of ${count} NICs may not be opened, so the kernel was not asked about them`,
 };
 
+/** A file that is all wrong would fill the screen. */
+const MOST_MALFORMED = 5;
+
 /** Beside the answer and not in it. */
-export function tellUnread({ unread }: Node, { err }: Terminal): void {
+export function tellUnread({ unread, malformed }: Node, { err }: Terminal): void {
+  for (const each of malformed.slice(0, MOST_MALFORMED)) err(`note: ${sentenceOf(each)}`);
+  const more = malformed.length - MOST_MALFORMED;
+  if (more > 0) err(`note: ${more} more such places; --json has all of them`);
   for (const { what, functions } of unread) err(`note: ${UNREAD[what](functions.length)}`);
 }

@@ -23,8 +23,9 @@ export const topo: Command = {
 };
 
 /** What is not known is left out. The format is described in the README and kept. */
-function printJson({ kernelRelease, platform, paths, ports, unread }: Node, { out }: Terminal): void {
-  out(JSON.stringify({ format: 'data-direct/topo/1', kernelRelease, platform, paths, ports, unread }, undefined, 2));
+function printJson({ kernelRelease, platform, paths, ports, unread, malformed }: Node, { out }: Terminal): void {
+  const node = { kernelRelease, platform, paths, ports, unread, malformed };
+  out(JSON.stringify({ format: 'data-direct/topo/1', ...node }, undefined, 2));
 }
 
 const HEADER = ['PATH', 'NIC', 'MODEL', 'PORT', 'DMA FUNCTION', 'DRIVER', 'GPU', 'NUMA', 'IOMMU', 'EVIDENCE', 'REASON'];

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 
 import type { Files } from '../host/host.ts';
 import { Errno } from '../host/host.ts';
+import type { Malformed } from '../host/malformed.ts';
+import { createVirtualHost } from '../virtual/host.ts';
+import { loadFixture } from '../virtual/load.ts';
 import { defaultRouteInterfaces } from './default-route.ts';
 
 function absent(path: string): Errno {
@@ -24,7 +27,7 @@ const HEADER = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t
 const row = (name: string, destination: string, mask: string): string =>
   `${name}\t${destination}\t0102A8C0\t0003\t0\t0\t100\t${mask}\t0\t0\t0                     \n`;
 const row6 = (destination: string, prefix: string, name: string): string =>
-  `${destination} ${prefix} ${'0'.repeat(32)} 00 fe80000000000000000000000000000001 00000400 00000001 00000000 00000003     ${name}\n`;
+  `${destination} ${prefix} ${'0'.repeat(32)} 00 fe80${'0'.repeat(27)}1 00000400 00000001 00000000 00000003     ${name}\n`;
 
 const ANYWHERE6 = '0'.repeat(32);
 
@@ -57,6 +60,30 @@ describe('the interface that carries the default route', () => {
       'class/net/eth0': ['address', 'upper_bond0'],
     });
     expect([...defaultRouteInterfaces(proc, sysfs)].toSorted()).toEqual(['bond0', 'bond0.7', 'eth0', 'eth1']);
+  });
+
+  it.each([
+    ['net/route', HEADER, row('eth0', '0002A8C0', '00FFFFFF'), 'eth1\t000000', 'Iface Destination Gateway'],
+    ['net/ipv6_route', '', row6(ANYWHERE6, '00', 'lo'), `${ANYWHERE6} 0`, 'destination, prefix length'],
+  ])(
+    'is looked for in the other lines of /proc/%s where one is malformed, which is told with its place',
+    (path, header, good, bad, rule) => {
+      const last = path === 'net/route' ? row('eth2', '00000000', '00000000') : row6(ANYWHERE6, '00', 'eth2');
+      const told: Malformed[] = [];
+      const proc = files({ [path]: `${header}${good}${bad}\n${last}` });
+      expect([...defaultRouteInterfaces(proc, files({}), (each) => told.push(each))]).toEqual(['eth2']);
+      const offset = header.length + good.length;
+      expect(told).toEqual([
+        { file: `/proc/${path}`, offset, rule: expect.stringContaining(rule) as string, found: JSON.stringify(bad) },
+      ]);
+    },
+  );
+
+  it('makes no words about what the virtual kernel writes', async () => {
+    const host = createVirtualHost(await loadFixture('dgx-station'));
+    const told: Malformed[] = [];
+    expect(defaultRouteInterfaces(host.proc, host.sysfs, (each) => told.push(each)).size).toBe(1);
+    expect(told).toEqual([]);
   });
 
   it('is none where /proc is not mounted', () => {

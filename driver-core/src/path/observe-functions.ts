@@ -2,6 +2,7 @@
 // only with those, or with an event about it, or when root writes to sysfs by hand: it is kept between events, and read again at a rescan.
 import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import type { Malformed } from '../host/malformed.ts';
 import { ClassDevices } from '../pci/class-devices.ts';
 import type { Attachment, PciFunction, Virtuality } from '../pci/functions.ts';
 import { devicesOf, listFunctions, readAttachment, readDriver, readVirtuality } from '../pci/functions.ts';
@@ -17,6 +18,7 @@ export interface FunctionsSeen {
   readonly nics: readonly NicAttachment[];
   readonly dmas: readonly (Attachment & { readonly fn: PciFunction; readonly incarnation: string | undefined })[];
   readonly gpus: readonly (Attachment & { readonly fn: PciFunction })[];
+  readonly malformed: readonly Malformed[];
 }
 
 interface Kept {
@@ -43,7 +45,8 @@ export class FunctionObserver {
   }
 
   observe(): FunctionsSeen {
-    const functions = this.#list();
+    const malformed: Malformed[] = [];
+    const functions = this.#list(malformed);
     const ofKind = (kind: PciFunction['kind']): PciFunction[] => functions.filter((fn) => fn.kind === kind);
     this.#classes.renew();
     return {
@@ -54,6 +57,7 @@ export class FunctionObserver {
         return { fn, ...attachment, incarnation };
       }),
       gpus: ofKind('gpu').map((fn) => ({ fn, ...this.#attached(fn).attachment })),
+      malformed,
     };
   }
 
@@ -106,8 +110,8 @@ export class FunctionObserver {
     }
   }
 
-  #list(): readonly PciFunction[] {
-    const functions = listFunctions(this.#sysfs, this.#known);
+  #list(malformed: Malformed[]): readonly PciFunction[] {
+    const functions = listFunctions(this.#sysfs, this.#known, (each) => malformed.push(each));
     const before = this.#functions;
     if (functions.length === before.length && functions.every((fn, index) => fn === before[index])) return before;
     this.#functions = functions;

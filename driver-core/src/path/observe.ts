@@ -3,6 +3,7 @@
 import { isReadable } from '../binding/evidence.ts';
 import type { Answer, Errno, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import { sentenceOf } from '../host/malformed.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import { mayHaveDataDirect, modelName } from '../pci/ids.ts';
 import type { NicAttachment } from '../pci/nic.ts';
@@ -53,6 +54,8 @@ interface Surroundings {
 }
 
 export class Observer {
+  /** In the last round: files of the kernel's that were not as it writes them, a sentence each. */
+  passedOver: readonly string[] = [];
   readonly #host: Host;
   readonly #vpds = new Map<string, Kept<Promise<VpdSeen>>>();
   readonly #answers = new Map<string, Kept<KernelSeen>>();
@@ -72,17 +75,20 @@ export class Observer {
 
   /** Never fails because of a device: what is wrong with one becomes the reason of its path. */
   async round(options: RoundOptions = {}): Promise<Path[]> {
-    return assess(await this.observe(options));
+    const snapshot = await this.observe(options);
+    this.passedOver = snapshot.malformed.map(sentenceOf);
+    return assess(snapshot);
   }
 
   async observe({ verification = 'Probe', trigger, reverify }: RoundOptions = {}): Promise<Snapshot> {
     this.#forget(trigger, reverify);
     const { sysfs, proc } = this.#host;
-    const { functions, nics: attachedNics, dmas, gpus } = this.#functions.observe();
+    const { functions, nics: attachedNics, dmas, gpus, malformed: inFunctions } = this.#functions.observe();
+    const malformed = [...inFunctions];
     this.#doubt(trigger, dmas);
     const surroundings: Surroundings = {
       nics: new Map(attachedNics.map((nic) => [nic.id, nic])),
-      defaultRoute: defaultRouteInterfaces(proc, sysfs),
+      defaultRoute: defaultRouteInterfaces(proc, sysfs, (each) => malformed.push(each)),
       dmas,
       pairable: JSON.stringify(dmas.map((dma) => [dma.fn.path, dma.driver, dma.incarnation])),
       verification,
@@ -101,6 +107,7 @@ export class Observer {
       gpus,
       ...acs,
       rdmaNamespacesShared: this.#rdmaNamespacesShared(),
+      malformed,
     };
   }
 

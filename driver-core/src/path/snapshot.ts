@@ -1,5 +1,6 @@
 // What one round saw, as plain data: made by observe.ts, judged by assess.ts. Nothing here is concluded yet.
 import type { Errno } from '../host/host.ts';
+import type { Malformed } from '../host/malformed.ts';
 import type { Attachment, PciFunction } from '../pci/functions.ts';
 import type { Missing } from '../pci/config-space.ts';
 import type { NicAttachment } from '../pci/nic.ts';
@@ -71,4 +72,6 @@ export interface Snapshot {
   readonly nicsHaveAts: boolean | undefined;
   /** `rdma system`: false when every RDMA device belongs to one network namespace; undefined where ib_core does not say. */
   readonly rdmaNamespacesShared: boolean | undefined;
+  /** What was passed over for not being what the kernel writes. */
+  readonly malformed: readonly Malformed[];
 }

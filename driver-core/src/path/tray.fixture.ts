@@ -112,7 +112,8 @@ export function snapshot(parts: Partial<Parts> = {}): Snapshot {
     rdmaNamespacesShared = true,
   } = parts;
   const seen = [...nics, ...dmas, ...gpus].map((part) => part.fn);
-  return { functions: [...others, ...seen], nics, dmas, gpus, acs, nicsHaveAts: undefined, rdmaNamespacesShared };
+  const known = { nicsHaveAts: undefined, rdmaNamespacesShared, malformed: [] };
+  return { functions: [...others, ...seen], nics, dmas, gpus, acs, ...known };
 }
 
 export function withNic(changes: Partial<NicSeen>, parts: Partial<Parts> = {}): Snapshot {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { Files } from '../host/host.ts';
 import { Errno } from '../host/host.ts';
+import type { Malformed } from '../host/malformed.ts';
 import { applyChange } from '../virtual/changes.ts';
 import { createVirtualHost } from '../virtual/host.ts';
 import { loadFixture } from '../virtual/load.ts';
@@ -69,6 +70,26 @@ describe('PCI functions in sysfs', () => {
       const rest = listFunctions(lacking(host.sysfs, (path) => path.endsWith(part)));
       expect(rest).toEqual(all.filter(({ address }) => address !== '0009:03:00.0'));
     }
+  });
+
+  it.each([
+    ['pci:v000015B3d00002100sv000015b3', 30],
+    ['pci:v000015B3', 13],
+    ['', 0],
+    ['\u00ff\u00ff\u00ff', 0],
+  ])('whose modalias is %j are left out, and where it departs from the form is told', async (modalias, offset) => {
+    const { host } = await tray();
+    const told: Malformed[] = [];
+    const sysfs: Files = {
+      ...host.sysfs,
+      read: (path) =>
+        path.endsWith('0009:03:00.0/modalias') ? Buffer.from(`${modalias}\n`, 'latin1') : host.sysfs.read(path),
+    };
+    const seen = listFunctions(sysfs, undefined, (each) => told.push(each));
+    expect(seen.map(({ address }) => address)).not.toContain('0009:03:00.0');
+    expect(seen).toHaveLength(listFunctions(host.sysfs).length - 1);
+    expect(told).toMatchObject([{ offset, found: JSON.stringify(modalias) }]);
+    expect(told[0]?.file).toMatch(/^\/sys\/devices\/.*\/0009:03:00\.0\/modalias$/);
   });
 
   it('are none on a machine without PCI', async () => {

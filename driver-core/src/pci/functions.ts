@@ -2,6 +2,8 @@
 // answers from memory; what may reach the device (VPD, port state) is left to path/observe.ts. Who sits beside whom: topology.ts.
 import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
+import type { TellMalformed } from '../host/malformed.ts';
+import { malformedAt } from '../host/malformed.ts';
 import { chainOf } from './address.ts';
 import type { ClassDevices } from './class-devices.ts';
 import { DMA_FUNCTION, isVirtualFunction, MELLANOX, NVIDIA } from './ids.ts';
@@ -50,19 +52,23 @@ const UP = '../../../';
 
 /**
  * Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. Of those that are `known`, by
- * path, only the place is looked at.
+ * path, only the place is looked at. One whose modalias is malformed is left out and told of: what it is cannot be known.
  */
-export function listFunctions(sysfs: Files, known: ReadonlyMap<string, PciFunction> = new Map()): PciFunction[] {
+export function listFunctions(
+  sysfs: Files,
+  known: ReadonlyMap<string, PciFunction> = new Map(),
+  tell: TellMalformed = () => undefined,
+): PciFunction[] {
   const names = sysfs.list(DEVICES);
   if (refused(names)) return [];
   return names.flatMap((name) => {
     const path = pathOf(sysfs, name);
-    return path === undefined ? [] : (known.get(path) ?? readFunction(sysfs, name, path) ?? []);
+    return path === undefined ? [] : (known.get(path) ?? readFunction(sysfs, name, path, tell) ?? []);
   });
 }
 
-function readFunction(sysfs: Files, name: string, path: string): PciFunction | undefined {
-  const ids = readIds(sysfs, path);
+function readFunction(sysfs: Files, name: string, path: string, tell: TellMalformed): PciFunction | undefined {
+  const ids = readIds(sysfs, path, tell);
   return ids && { address: name, path, chain: chainOf(path), ...ids, kind: kindOf(ids) };
 }
 
@@ -86,11 +92,27 @@ interface Ids {
 const MODALIAS =
   /^pci:v([0-9A-F]{8})d([0-9A-F]{8})sv[0-9A-F]{8}sd[0-9A-F]{8}bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})/;
 
-function readIds(sysfs: Files, path: string): Ids | undefined {
-  const [, vendor, device, base, sub, interface_] = MODALIAS.exec(attribute(sysfs, `${path}/modalias`) ?? '') ?? [];
-  return vendor === undefined
-    ? undefined
-    : { vendor: Number(`0x${vendor}`), device: Number(`0x${device}`), class: Number(`0x${base}${sub}${interface_}`) };
+function readIds(sysfs: Files, path: string, tell: TellMalformed): Ids | undefined {
+  const modalias = attribute(sysfs, `${path}/modalias`);
+  if (modalias === undefined) return undefined;
+  const [, vendor, device, base, sub, interface_] = MODALIAS.exec(modalias) ?? [];
+  if (vendor !== undefined)
+    return {
+      vendor: Number(`0x${vendor}`),
+      device: Number(`0x${device}`),
+      class: Number(`0x${base}${sub}${interface_}`),
+    };
+  tell(malformedAt(`/sys/${path}/modalias`, departure(modalias), `a PCI modalias, ${MODALIAS_FORM}`, modalias));
+  return undefined;
+}
+
+/** Its letters as they are, X for a digit. */
+const MODALIAS_FORM = 'pci:vXXXXXXXXdXXXXXXXXsvXXXXXXXXsdXXXXXXXXbcXXscXXiXX';
+
+function departure(modalias: string): number {
+  const fits = (letter: string, index: number): boolean =>
+    letter === 'X' ? /[0-9A-F]/.test(modalias[index] ?? '') : modalias[index] === letter;
+  return Array.from(MODALIAS_FORM).findIndex((letter, index) => !fits(letter, index));
 }
 
 function kindOf({ vendor, device, class: pciClass }: Ids): Kind {
