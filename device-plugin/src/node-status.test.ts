@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 
 import type { ContainerFinding } from './containers/findings.ts';
 import { type Findings, newContainers, nodeStatus, transitions } from './node-status.ts';
+import type { OfferedPath } from './offered.ts';
 import { assignment, path, resource, tray } from './test-support.ts';
 
 const noon = new Date('2026-11-22T12:00:00Z');
@@ -62,6 +63,23 @@ test('a healthy tray', () => {
     message: '4 of 4 paths as asked',
   });
   expect(condition(status, 'Registered')).toMatchObject({ status: 'True', message: 'the kubelet follows path' });
+});
+
+/** One of a great many, which no policy takes by itself. */
+function vf(index: number): OfferedPath {
+  const [bus, device] = [index >> 8, (index >> 3) & 31].map((part) => part.toString(16).padStart(2, '0'));
+  const id = `0000:${bus}:${device}.${index & 7}`;
+  const { nic, ...rest } = path(0);
+  return { ...rest, id, name: id, nic: { ...nic, function: 'VF' } };
+}
+
+test('of a node with more NIC functions than the object can hold those that a resource holds are told, and all of these counted', () => {
+  const paths = [...Array.from({ length: 1500 }, (_, index) => vf(index)), path(3)];
+  const status = nodeStatus(findings({}, { assignment: assignment({ paths }) }), undefined);
+  expect(dataDirectNodeStatusSchema.safeParse(status).error).toBeUndefined();
+  expect(status.pathCounts?.total).toBe(1);
+  expect(status.paths?.[0]).toMatchObject({ name: 'mlx5_3', resource: 'path' });
+  expect(status.paths).toHaveLength(1024);
 });
 
 test('whatever is found fits the schema that the API server holds it against', () => {

@@ -39,6 +39,9 @@ export interface Transition {
 /** Longer ones are cut: the API server refuses them (crds/src/schema.ts). */
 const MESSAGE_LIMIT = 1024;
 
+/** More are refused likewise, and all else with them; a node with many VFs has more. */
+const PATHS_LIMIT = 1024;
+
 /** `previous` is the status before this one, of this agent or of the one before it: what has not changed keeps its time. */
 export function nodeStatus(findings: Findings, previous: DataDirectNodeStatus | undefined): DataDirectNodeStatus {
   const { assignment, generation, kernel, agentVersion, now } = findings;
@@ -48,7 +51,7 @@ export function nodeStatus(findings: Findings, previous: DataDirectNodeStatus | 
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     pathCounts: { total: held.length, ready: held.filter((path) => path.state === 'Ready').length },
-    paths,
+    paths: shownPaths(paths),
     resources: assignment.pools.map((pool) => resourceStatus(pool, findings.allocated)),
     ...(containers.length > 0 && { containers }),
     kernel,
@@ -108,6 +111,14 @@ type FindingKey = Pick<ContainerFinding, 'namespace' | 'pod' | 'container' | 're
 
 function isSameFinding(a: FindingKey, b: FindingKey): boolean {
   return a.namespace === b.namespace && a.pod === b.pod && a.container === b.container && a.reason === b.reason;
+}
+
+/** Where there are too many, those that a resource holds come first. */
+function shownPaths(paths: readonly NodePath[]): NodePath[] {
+  const { held = [], other = [] } = Object.groupBy(paths, ({ resource }) =>
+    resource === undefined ? 'other' : 'held',
+  );
+  return paths.length <= PATHS_LIMIT ? [...paths] : [...held, ...other].slice(0, PATHS_LIMIT);
 }
 
 function nodePath(
