@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -424,6 +424,56 @@ describe('the process', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
+  it('says what it found in its exit code, whether or not somebody reads the words', async () => {
+    const { file } = await reported(['unbind', DMA]);
+    const command = [process.execPath, ...CLI, 'check', '--from', file].join(' ');
+    const options = { encoding: 'utf8', ...BOUND } as const;
+    const { status, stderr } = spawnSync('bash', ['-o', 'pipefail', '-c', `${command} | true`], options);
+    expect({ status, stderr }).toEqual({ status: 100, stderr: '' });
+  });
+
+  it.each(['topo', 'watch'])('%s fails where its words cannot be written, and says why in one line', (command) => {
+    const argv = [...CLI, command, '--from', 'dgx-station'];
+    const full = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(process.execPath, argv, {
+      encoding: 'utf8',
+      ...BOUND,
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^the answer could not be written: ENOSPC.*\n$/);
+  });
+
+  it('takes its socket away where the reader of what it watches goes', async () => {
+    const socket = join(directory, 'unread.sock');
+    const child = spawn(process.execPath, [...CLI, 'watch', '--from', 'dgx-station', '--socket', socket], BOUND);
+    await once(child.stdout, 'data');
+    child.stdout.destroy();
+    const virtual = [...CLI, 'virtual', '--socket', socket, 'unbind', DMA];
+    expect(spawnSync(process.execPath, virtual, BOUND).status).toBe(0);
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  it('says that Node is too old, where it would do nothing and end as if nothing were wrong', () => {
+    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '24.1.0' } })`;
+    const argv = [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(old)}`,
+      ...CLI,
+      'check',
+      '--from',
+      'gb300-tray',
+    ];
+    const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', ...BOUND });
+    expect({ status, stdout, stderr }).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: 'data-direct needs Node 24.2 or newer, and this is 24.1.0\n',
+    });
+  });
+
   /** Another program on the same pipe, which makes writes to it return at once (Node does, as soon as it has a stdout). */
   const NON_BLOCKING = `
     const child = require('node:child_process').spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit' });
@@ -476,6 +526,8 @@ describe('misuse', () => {
     [['dump', '--json'], 'dump has no --json'],
     [['check', '--tree'], 'check has no --tree'],
     [['topo', '--frm', 'x'], "Unknown option '--frm'"],
+    [['topo', '--from', ''], '--from takes a file or a shipped fixture, got nothing'],
+    [['topo', '--json', '--tree'], 'give one of the two'],
   ])('%j is told with the usage', async (argv, problem) => {
     const { status, err } = await dataDirect(...argv);
     expect(status).toBe(2);

@@ -46,6 +46,9 @@ export async function run(
     return misused(terminal, `${command.name} takes no argument, got ${JSON.stringify(operands[0])}`);
   const foreign = Object.keys(given).find((option) => !Object.hasOwn(command.options, option));
   if (foreign !== undefined) return misused(terminal, `${command.name} has no --${foreign}`);
+  if (from === '') return misused(terminal, '--from takes a file or a shipped fixture, got nothing');
+  if (given['json'] === true && given['tree'] === true)
+    return misused(terminal, '--json has the whole node, --tree shows it to people: give one of the two');
   if (from !== undefined && given['container'] !== undefined)
     return misused(terminal, '--container looks into a process of this machine, --from at another one');
   try {
@@ -149,14 +152,21 @@ const terminal: Terminal = {
 const GRACE_MS = 500;
 
 function onSignals(): AbortSignal {
-  writeToStreams();
   const interrupted = new AbortController();
   const interrupt = (): void => {
     interrupted.abort();
     setTimeout(() => leave(EXIT.interrupted), GRACE_MS);
   };
+  writeToStreams(interrupt);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
   return interrupted.signal;
+}
+
+/** Older ones know no import.meta.main: nothing at all would run, and end like a node on which nothing is wrong. */
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 24 || (major === 24 && minor < 2)) {
+  write(2, `data-direct needs Node 24.2 or newer, and this is ${process.versions.node}\n`);
+  process.exit(EXIT.failed);
 }
 
 if (import.meta.main) {
