@@ -74,7 +74,13 @@ const phases: readonly Phase[] = [
     ready: 'False',
     event: 'Warning',
     holds: ({ total }) => total === 0,
-    message: ({ selected }) => `spec.nics selects no NIC on ${counted(selected, 'node')}`,
+    message: ({ selected, silent }) =>
+      [
+        `spec.nics selects no NIC on ${counted(selected - silent.length, 'node')}`,
+        silent.length > 0 && silenceOf(silent),
+      ]
+        .filter(Boolean)
+        .join('; '),
   },
   {
     phase: 'AllPathsReady',

@@ -107,6 +107,13 @@ test.each<
   ],
   ['NoPaths', 'False', gb300, (policy) => [settledNode([policy], { paths: [] })], 'spec.nics selects no NIC on 1 node'],
   [
+    'NoPaths',
+    'False',
+    gb300,
+    (policy) => [settledNode([policy], { paths: [] }), settledNode([policy], { name: 'node-b', life: 'silent' })],
+    'spec.nics selects no NIC on 1 node; no agent reports on 1 node: node-b',
+  ],
+  [
     'NotReporting',
     'Unknown',
     gb300,
