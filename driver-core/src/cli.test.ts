@@ -99,6 +99,11 @@ interface Shown {
 
 const plain: Terminal['paint'] = (_, text) => text;
 
+function withBadModalias(host: VirtualHost): Host {
+  host.sysfsTree.file(`${host.sysfs.real('bus/pci/devices/0016:03:00.0') as string}/modalias`, 'pci:v000015B3\n');
+  return host;
+}
+
 describe('data-direct topo', () => {
   it.each(FIXTURE_NAMES)('shows which NIC of %s reaches which GPU', async (fixture) => {
     const { status, out, err } = await dataDirect('topo', '--from', fixture);
@@ -134,17 +139,13 @@ describe('data-direct topo', () => {
   });
 
   it('says where a file of the kernel’s is not as the kernel writes it, and shows the rest', async () => {
-    const as = (host: VirtualHost): Host => {
-      host.sysfsTree.file(`${host.sysfs.real('bus/pci/devices/0016:03:00.0') as string}/modalias`, 'pci:v000015B3\n');
-      return host;
-    };
-    const { err, out } = await printed(topo, { as });
+    const { err, out } = await printed(topo, { as: withBadModalias });
     expect(err).toMatch(
       /^note: \/sys\/devices\/.*\/0016:03:00\.0\/modalias, byte 13: expected a PCI modalias, .*: passed over$/,
     );
     expect(out).toContain('mlx5_3');
     expect(out).not.toContain('0016:03:00.0');
-    const { out: json } = await printed(topo, { as, given: { json: true } });
+    const { out: json } = await printed(topo, { as: withBadModalias, given: { json: true } });
     expect(JSON.parse(json)).toMatchObject({ malformed: [{ offset: 13, found: '"pci:v000015B3"' }] });
   });
 
