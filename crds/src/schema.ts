@@ -162,7 +162,9 @@ const resourceName = z
 
 export const dataDirectPathSpecSchema = z.object({
   resourceName: resourceName.describe('advertised as datadirect.dev/<resourceName>'),
-  nodeSelector: labelSelector.optional().describe('which nodes; empty selects all'),
+  nodeSelector: labelSelector
+    .optional()
+    .describe('which nodes; empty selects all. Not by datadirect.dev/<resourceName> of a policy: that is its result.'),
   nics: nicSelectorSchema.prefault({}),
   exclude: z
     .array(
