@@ -47,6 +47,14 @@ function raw(bytes: string): Promise<string> {
 }
 
 describe('the control socket', () => {
+  test.each([
+    ['the directory above is not there', () => join(directory, 'no', 'such', 'virtual.sock')],
+    ['nobody may make anything', () => '/proc/no/virtual.sock'],
+    ['its name is too long', () => join(directory, 'x'.repeat(200))],
+  ])('says in one line that it cannot be made, where %s', async (_why, at) => {
+    await expect(serveControl(host, at())).rejects.toThrow(/no socket can be made there .*name another path/);
+  });
+
   test('is the owner’s alone and gone after closing', async () => {
     expect((await stat(socket)).mode & 0o777).toBe(0o600);
     await control.close();

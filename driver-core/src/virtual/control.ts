@@ -37,7 +37,7 @@ export interface Control {
 }
 
 export async function serveControl(host: VirtualHost, socket = CONTROL_SOCKET): Promise<Control> {
-  await mkdir(dirname(socket), { recursive: true });
+  await makeDirectory(dirname(socket), socket);
   await clearStale(socket);
   const connections = new Set<Socket>();
   const server = createServer((connection) => {
@@ -58,11 +58,22 @@ export async function serveControl(host: VirtualHost, socket = CONTROL_SOCKET): 
   };
 }
 
+/** One level: with `recursive` Node asks for ever where the kernel lets nobody make any, as in /proc. */
+async function makeDirectory(directory: string, socket: string): Promise<void> {
+  await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw unusable(socket, error);
+  });
+}
+
+function unusable(socket: string, cause: Error): VirtualError {
+  return new VirtualError('CONTROL_UNUSABLE', { socket, problem: cause.message }, { cause });
+}
+
 /** A socket that a killed process left behind is in the way of the next one; a living one is not ours to take. */
 async function clearStale(socket: string): Promise<void> {
   const found = await lstat(socket).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
-    throw error;
+    throw unusable(socket, error);
   });
   if (found === undefined) return;
   if (!found.isSocket()) throw new VirtualError('CONTROL_NOT_A_SOCKET', { socket });
@@ -84,11 +95,12 @@ function isAlive(socket: string): Promise<boolean> {
 /** bind() happens within listen(), so the mask holds for the socket and for nothing else. */
 function listen(server: Server, socket: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const refuse = (error: Error): void => reject(unusable(socket, error));
+    server.once('error', refuse);
     const mask = process.umask(0o177);
     try {
       server.listen(socket, () => {
-        server.off('error', reject);
+        server.off('error', refuse);
         resolve();
       });
     } finally {

@@ -26,6 +26,8 @@ const bridge = {
 };
 const truncated = (text: string): string => text.slice(0, -8);
 
+const DEEP = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+
 describe('a malformed fixture is refused with its place and what was expected', () => {
   test.each<[string, unknown, string]>([
     ['no array', { devices: [] }, 'dump.json: $: expected an array, got {"devices":[]}'],
@@ -117,8 +119,16 @@ describe('a malformed fixture is refused with its place and what was expected', 
     );
     const directory = await mkdtemp(join(tmpdir(), 'fixture-'));
     const file = join(directory, 'dump.json');
-    await writeFile(file, '[{');
-    await expect(loadFixture(file)).rejects.toThrow(`${file}: `);
+    for (const [content, problem] of [
+      ['[{', `${file}: no JSON: Expected property name`],
+      ['', `${file}: the file is empty`],
+      ['\ufeff[1]', `${file}: $[0]: expected an object, got 1`],
+      [`[${DEEP}]`, `${file}: $[0]: expected an object, got something nested too deeply to be shown`],
+    ] as const) {
+      await writeFile(file, content);
+      await expect(loadFixture(file)).rejects.toThrow(problem);
+    }
+    await expect(loadFixture('/dev/zero')).rejects.toThrow('/dev/zero: it is longer than 64 MiB, which no dump is');
     await rm(directory, { recursive: true });
   });
 });

@@ -7,10 +7,21 @@ import type { Directory, Tree } from './filesystem.ts';
 
 /** The directory is made, or must be empty. A file that cannot be read in the tree (it answers an errno) is left out. */
 export async function materialise(tree: Tree, directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  const there = await readdir(directory);
-  if (there.length > 0) throw new VirtualError('DIRECTORY_NOT_EMPTY', { directory });
-  await write(tree.root, directory);
+  try {
+    const there = await entriesOf(directory);
+    if (there.length > 0) throw new VirtualError('DIRECTORY_NOT_EMPTY', { directory });
+    await write(tree.root, directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new VirtualError('DIRECTORY_UNUSABLE', { directory, problem: (error as Error).message }, { cause: error });
+  }
+}
+
+async function entriesOf(directory: string): Promise<string[]> {
+  await mkdir(directory).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  return readdir(directory);
 }
 
 async function write(from: Directory, to: string): Promise<void> {

@@ -92,6 +92,16 @@ function below(at: Place, name: string): Place {
 /** A value as it stands in the file, short enough for one line. */
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const json = JSON.stringify(value);
+  const json = asJson(value);
   return json.length > 60 ? `${json.slice(0, 57)}…` : json;
+}
+
+/** What can be read can be nested deeper than what can be written. */
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return 'something nested too deeply to be shown';
+    throw error;
+  }
 }
