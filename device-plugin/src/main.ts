@@ -37,7 +37,7 @@ async function main(log: Log): Promise<void> {
     kubeletDir,
     cdiDir,
     linkDir: join(stateDir, 'devices'),
-    rdmaCore: config.rdmaCore && { ...config.rdmaCore, driverFile: join(stateDir, 'mlx5.driver') },
+    rdmaCore: { node: config.rdmaCore, driverFile: join(stateDir, 'mlx5.driver') },
     rescanSeconds,
     allocations,
     log,

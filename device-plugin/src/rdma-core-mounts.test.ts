@@ -8,7 +8,9 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { cdiSpec } from './allocation/cdi.ts';
 import { CdiDirectory } from './cdi-directory.ts';
-import { RdmaCoreMounts } from './rdma-core-mounts.ts';
+import { RdmaCoreMounts, type RdmaCoreOptions } from './rdma-core-mounts.ts';
+import { PodResources } from './kubelet/pod-resources.ts';
+import { RuntimeFiles } from './runtime-files.ts';
 import { assignment } from './test-support.ts';
 
 const LIBRARIES = '/usr/lib/x86_64-linux-gnu';
@@ -25,14 +27,12 @@ beforeEach(() => {
   mkdirSync(root);
   driverFile = join(directory, 'state/mlx5.driver');
   troubles = [];
-  rdmaCore = new RdmaCoreMounts({
-    root,
-    oldestGlibc: '2.34',
-    driverFile,
-    architecture: 'x64',
-    onTrouble: (error) => troubles.push(error),
-  });
+  rdmaCore = mountsOf({ root, oldestGlibc: '2.34' });
 });
+
+function mountsOf(node: RdmaCoreOptions['node']): RdmaCoreMounts {
+  return new RdmaCoreMounts({ node, driverFile, architecture: 'x64', onTrouble: (error) => troubles.push(error) });
+}
 
 const mounted = async (): Promise<string[]> =>
   (await rdmaCore.current()).map(({ containerPath, hostPath }) => `${containerPath} ← ${hostPath}`);
@@ -97,6 +97,23 @@ test('a node without resources keeps nothing of it', async () => {
   expect(existsSync(driverFile)).toBe(false);
   expect(await mounted()).toHaveLength(8);
   expect(existsSync(driverFile)).toBe(true);
+});
+
+test('switched off, the agent after it mounts nothing and takes away what was written', async () => {
+  layRdmaCore(root);
+  await rdmaCore.current();
+  const files = new RuntimeFiles({
+    deviceDir: '/dev',
+    cdiDir: join(directory, 'cdi'),
+    linkDir: undefined,
+    rdmaCore: { node: undefined, driverFile },
+    podResources: new PodResources(join(directory, 'nobody.sock')),
+    onTrouble: (_part, error) => troubles.push(error),
+  });
+  await files.publish(assignment());
+  expect(existsSync(driverFile)).toBe(false);
+  expect(readFileSync(join(directory, 'cdi/datadirect.dev-path.json'), 'utf8')).not.toContain('mounts');
+  expect(troubles).toEqual([]);
 });
 
 test('whoever is given a path by CDI is given the mounts; a file kept for a container has those of now', async () => {

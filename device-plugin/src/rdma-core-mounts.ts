@@ -8,10 +8,15 @@ import { loaderDirectories, type RdmaCore, rdmaCoreIn, Root } from '@data-direct
 import type { Mount } from './allocation/cdi.ts';
 
 export interface RdmaCoreOptions {
-  /** Where the node's /usr is seen: below this. */
-  readonly root: string;
-  /** That images have. */
-  readonly oldestGlibc: string;
+  /** Undefined: containers keep the rdma-core of their images. */
+  readonly node:
+    | {
+        /** Where its /usr is seen: below this. */
+        readonly root: string;
+        /** That images have. */
+        readonly oldestGlibc: string;
+      }
+    | undefined;
   /** Names mlx5 to libibverbs. On the node's own disk, under the same path for us and for the container runtime. */
   readonly driverFile: string;
   readonly architecture?: NodeJS.Architecture;
@@ -34,7 +39,9 @@ export class RdmaCoreMounts {
 
   /** As the node is now: packages are upgraded under running agents. None, and the reason told, where its rdma-core is not fit. */
   async current(): Promise<readonly Mount[]> {
-    const { root, oldestGlibc, architecture = process.arch, onTrouble } = this.#options;
+    const { node, architecture = process.arch, onTrouble } = this.#options;
+    if (node === undefined) return [];
+    const { root, oldestGlibc } = node;
     if (this.#known !== undefined && fingerprint(root, this.#known.mounts) === this.#known.fingerprint)
       return this.#known.mounts;
     this.#known = undefined;
@@ -49,7 +56,7 @@ export class RdmaCoreMounts {
     }
   }
 
-  /** Nothing of ours stays on a node without resources. */
+  /** Nothing of ours stays on a node where nothing is mounted any more, nor what an agent before us wrote. */
   remove(): void {
     this.#known = undefined;
     rmSync(this.#options.driverFile, { force: true });

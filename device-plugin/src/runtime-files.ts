@@ -15,7 +15,6 @@ export interface RuntimeFilesOptions {
   readonly cdiDir: string | undefined;
   /** Undefined: containers are given device nodes by their own names. */
   readonly linkDir: string | undefined;
-  /** Undefined: containers use the rdma-core of their images. */
   readonly rdmaCore: Omit<RdmaCoreOptions, 'onTrouble'> | undefined;
   readonly podResources: PodResources;
   readonly onTrouble: OnTrouble;
@@ -50,13 +49,12 @@ export class RuntimeFiles {
   }
 
   async publish(assignment: Assignment): Promise<void> {
-    const isEmpty = assignment.pools.length === 0;
-    const mounts = isEmpty ? [] : await this.#rdmaCore?.current();
+    const mounts = assignment.pools.length === 0 ? [] : ((await this.#rdmaCore?.current()) ?? []);
     await this.#cdi?.publish(
       assignment.pools.map((pool) => cdiSpec(pool, this.#deviceDir)),
       mounts,
     );
-    if (isEmpty) this.#rdmaCore?.remove(); // no file speaks of it any more
+    if (mounts.length === 0) this.#rdmaCore?.remove(); // no file speaks of it any more
     await this.#links?.publish(assignment);
   }
 

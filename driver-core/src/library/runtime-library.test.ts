@@ -58,6 +58,12 @@ test('the library behind the usual links is told with the version of rdma-core i
   });
 });
 
+test('a newer one that is mounted over it keeps its name, which is not taken for its version', () => {
+  put('/usr/lib/x86_64-linux-gnu/libmlx5.so.1.24.44.0', fresh);
+  link('/usr/lib/x86_64-linux-gnu/libmlx5.so.1', 'libmlx5.so.1.24.44.0');
+  expect(runtimeLibraryIn(root)).toMatchObject({ rdmaCore: undefined, newest: 'MLX5_1.25', knowsDataDirect: true });
+});
+
 test.each(['/usr/lib64', '/lib/aarch64-linux-gnu', '/usr/local/lib', '/usr/lib'])('it is found in %s', (place) => {
   put(`${place}/libmlx5.so.1`, fresh);
   expect(runtimeLibraryIn(root)).toMatchObject({ newest: 'MLX5_1.25', knowsDataDirect: true, rdmaCore: undefined });

@@ -9,12 +9,14 @@ import { Root } from './root.ts';
 
 /** The version of mlx5dv_reg_dmabuf_mr and mlx5dv_get_data_direct_sysfs_path (rdma-core 54, providers/mlx5/libmlx5.map). */
 export const NEEDED_VERSION = 'MLX5_1.25';
+/** That has it. */
+const FIRST_RDMA_CORE = 54;
 const LIBRARY = 'libmlx5.so.1';
 
 export interface RuntimeLibrary {
   /** As the container sees it, behind all links. */
   readonly path: string;
-  /** Of rdma-core, as the file's name tells it: libmlx5.so.1.24.44.0 is of 44.0. */
+  /** Of rdma-core, as the file's name tells it: libmlx5.so.1.24.44.0 is of 44.0. Undefined too where another file is mounted over it. */
   readonly rdmaCore: string | undefined;
   /** The last symbol version that it defines. */
   readonly newest: string | undefined;
@@ -66,11 +68,13 @@ export function runtimeLibraryIn(root: Root, first: readonly string[] = []): Run
     const file = root.read(join(directory, LIBRARY));
     if (refused(file)) continue;
     const versions = definedVersions(file.bytes, file.path);
+    const knowsDataDirect = versions.includes(NEEDED_VERSION);
+    const named = /^libmlx5\.so\.1\.\d+\.(\d+\.\d+)$/.exec(basename(file.path))?.[1];
     return {
       path: file.path,
-      rdmaCore: /^libmlx5\.so\.1\.\d+\.(\d+\.\d+)$/.exec(basename(file.path))?.[1],
+      rdmaCore: Number(named) >= FIRST_RDMA_CORE === knowsDataDirect ? named : undefined,
       newest: versions.at(-1),
-      knowsDataDirect: versions.includes(NEEDED_VERSION),
+      knowsDataDirect,
     };
   }
   return undefined;
