@@ -475,7 +475,8 @@ describe('values', () => {
       [rendered.the('Deployment', '-operator'), 'operator'],
     ] as const) {
       const container = onlyContainer(podOf(workload));
-      expect(container.livenessProbe?.httpGet?.scheme).toBe('HTTPS');
+      for (const probe of [container.startupProbe, container.livenessProbe, container.readinessProbe])
+        expect(probe?.httpGet?.scheme).toBe('HTTPS');
       expect(container.volumeMounts).toContainEqual({ name: 'tls', mountPath: '/etc/data-direct-tls', readOnly: true });
       expect(podOf(workload).volumes).toContainEqual({ name: 'tls', secret: { secretName: 'certificate' } });
       const component = room === 'operator' ? 'operator' : 'agent';

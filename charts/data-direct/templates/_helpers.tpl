@@ -116,6 +116,16 @@ priorityClassName: {{ . | quote }}
 {{- /* The kubelet does not check the certificate. */ -}}
 {{- define "data-direct.probes" -}}
 {{- $scheme := ternary "HTTPS" "HTTP" (ne .Values.metrics.tlsSecret "") -}}
+# Asked often until it is ready for the first time, so that a rollout takes a second or two a node, and then seldom. After ten minutes of
+# that the container is started again.
+startupProbe:
+  httpGet:
+    path: /readyz
+    port: http
+    scheme: {{ $scheme }}
+  periodSeconds: 1
+  timeoutSeconds: 5
+  failureThreshold: 600
 livenessProbe:
   httpGet:
     path: /healthz
