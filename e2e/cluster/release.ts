@@ -38,7 +38,7 @@ export async function buildImage(): Promise<Image> {
 export interface ReleaseOptions {
   readonly chart?: string;
   /** Further values, on top of the image and the virtual tray. */
-  readonly values?: Readonly<Record<string, string>>;
+  readonly values?: Readonly<Record<string, string | number | boolean>>;
 }
 
 /** `helm upgrade --install --wait`, after the namespace is labelled as the README says. */
@@ -55,7 +55,7 @@ export async function installRelease(cluster: Cluster, options: ReleaseOptions =
     'image.pullPolicy': 'Never',
     'virtualHost.fixture': 'gb300-tray',
     // A port that goes down makes no uevent: the rescan finds it.
-    'agent.rescanSeconds': '5',
+    'agent.rescanSeconds': 2,
     ...options.values,
   };
   await cluster.helm(
@@ -66,7 +66,7 @@ export async function installRelease(cluster: Cluster, options: ReleaseOptions =
       options.chart ?? chartDirectory,
       '--namespace',
       namespace,
-      ...Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
+      ...Object.entries(values).flatMap(([name, value]) => ['--set-json', `${name}=${JSON.stringify(value)}`]),
       ...waiting,
     ],
     { timeoutMs: helmTimeoutMs },

@@ -10,7 +10,7 @@ import { hostArchitecture } from '../../../scripts/image/architectures.ts';
 import { type OciImageConfig, writeImageArchive } from '../../../scripts/image/oci.ts';
 import type { Part } from '../toolchain/parts.ts';
 
-interface TestImage {
+export interface TestImage {
   readonly archive: string;
   readonly reference: string;
   readonly config: OciImageConfig;

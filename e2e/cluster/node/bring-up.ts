@@ -5,12 +5,14 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { clusterError } from '../errors.ts';
 import { testImages } from '../images/test-images.ts';
+import { oldImage } from '../toolchain/rdma-core.ts';
 import type { Toolchain } from '../toolchain/toolchain.ts';
 import { makeCgroups } from './cgroups.ts';
 import { ctrImport, runClient } from './clients.ts';
 import { apiServerUrl, components, componentUsers, configFiles, kubeconfigOf } from './components.ts';
 import { startComponents } from './control.ts';
 import { layout, nodeName } from './layout.ts';
+import { makeMountNamespace } from './mount-namespace.ts';
 import { makeNamespace } from './namespace.ts';
 import { certificates, kubeconfig, makePki } from './pki.ts';
 import { currentBoot, writeState } from './state.ts';
@@ -28,7 +30,7 @@ const awaited: readonly (readonly string[])[] = [
 
 /** Two clusters with the same fingerprint differ in nothing that was configured. */
 export function fingerprintOf(toolchain: Toolchain): string {
-  const parts = [components(toolchain), configFiles(), certificates, layout];
+  const parts = [toolchain, components(toolchain), configFiles(), certificates, layout];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
@@ -43,7 +45,12 @@ export async function bringUp(toolchain: Toolchain, signal?: AbortSignal): Promi
   });
   const directories = [layout.logs, layout.runtime, layout.clientHome];
   await Promise.all(directories.map((directory) => mkdir(directory, { recursive: true })));
-  await Promise.all([makeNamespace(signal), makeCgroups(), writeConfiguration(signal)]);
+  await Promise.all([
+    makeNamespace(signal),
+    makeMountNamespace(toolchain, signal),
+    makeCgroups(),
+    writeConfiguration(signal),
+  ]);
   await startComponents(['etcd', 'containerd'], signal);
   await Promise.all([startComponents(['kube-apiserver'], signal), importTestImages(toolchain, signal)]);
   await startComponents(['kube-controller-manager', 'kube-scheduler', 'kube-proxy', 'kubelet'], signal);
@@ -75,6 +82,7 @@ async function writeConfiguration(signal?: AbortSignal): Promise<void> {
 
 async function importTestImages(toolchain: Toolchain, signal?: AbortSignal): Promise<void> {
   for (const { archive } of testImages) await ctrImport(toolchain, join(toolchain.images, archive), signal);
+  await ctrImport(toolchain, join(toolchain['rdma-core'], oldImage.archive), signal);
 }
 
 async function waitForNode(toolchain: Toolchain, signal?: AbortSignal): Promise<void> {

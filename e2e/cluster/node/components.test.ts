@@ -3,7 +3,14 @@ import { componentNames, components, componentUsers, configFiles, kubeconfigOf }
 import { layout, ports } from './layout.ts';
 import { certificateArguments, certificates, pkiFile } from './pki.ts';
 
-const toolchain = { clients: '/t/c', images: '/t/i', etcd: '/t/e', containerd: '/t/d', kubernetes: '/t/k' };
+const toolchain = {
+  clients: '/t/c',
+  images: '/t/i',
+  'rdma-core': '/t/r',
+  etcd: '/t/e',
+  containerd: '/t/d',
+  kubernetes: '/t/k',
+};
 const table = components(toolchain);
 
 /** Everything that the rig writes before the first process starts. */

@@ -18,6 +18,9 @@ export const componentNames = [
 ] as const;
 export type ComponentName = (typeof componentNames)[number];
 
+/** The others are the control plane, which on a real cluster is another machine. */
+export const ofTheNode: readonly ComponentName[] = ['containerd', 'kube-proxy', 'kubelet'];
+
 export interface Component {
   readonly name: ComponentName;
   readonly program: string;

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { clusterError } from '../errors.ts';
 import { until } from '../../rig/wait.ts';
 import { joinCgroup } from './cgroups.ts';
-import { type Component, type ComponentName, components } from './components.ts';
+import { type Component, type ComponentName, components, ofTheNode } from './components.ts';
 import { unhealthy } from './health.ts';
 import { layout } from './layout.ts';
-import { inNamespace } from './namespace.ts';
+import { inNamespaces } from './namespace.ts';
 import { isAlive, type ProcessIdentity } from '../../rig/process-identity.ts';
 import { end, launch } from './processes.ts';
 import { readState, type RigState, writeState } from './state.ts';
@@ -47,7 +47,7 @@ async function launchComponent(name: ComponentName): Promise<void> {
   if (before !== undefined && (await isAlive(before))) return;
   const { program, args }: Component = components(state.toolchain)[name];
   await launch({
-    command: inNamespace(program, args),
+    command: inNamespaces(program, args, { mounts: ofTheNode.includes(name) }),
     // containerd looks for its shim, and the shim for runc, on PATH.
     env: { PATH: `${state.toolchain.containerd}:${debianPath}`, HOME: layout.clientHome },
     log: logOf(name),

@@ -18,6 +18,7 @@ export const layout = {
   clientHome: join(home, 'client'),
   kubeconfig: join(home, 'kubeconfig'),
   containerdSocket: join(runtime, 'containerd.sock'),
+  mountNamespace: join(runtime, 'mounts/namespace'),
   /** Device-plugin sockets are always below /var/lib/kubelet, whatever the root directory (pkg/kubelet/apis/deviceplugin). */
   kubeletRoot: '/var/lib/kubelet',
   /** Where the kubelet links the logs of containers; not configurable. */

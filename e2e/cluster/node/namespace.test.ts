@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { network } from './layout.ts';
-import { clashOf, inNamespace } from './namespace.ts';
+import { clashOf, inNamespaces } from './namespace.ts';
 
 const link = (ifname: string, local: string, prefixlen: number) => ({ ifname, addr_info: [{ local, prefixlen }] });
 
@@ -22,12 +22,14 @@ describe('the cable to the node', () => {
 });
 
 describe('a process of the node', () => {
+  const own = '--net=/run/netns/data-direct';
+
   it('enters the network namespace alone, and keeps /sys with its cgroups', () => {
-    expect(inNamespace('/x/kubelet', ['--v=2'])).toEqual([
-      'nsenter',
-      '--net=/run/netns/data-direct',
-      '/x/kubelet',
-      '--v=2',
-    ]);
+    expect(inNamespaces('/x/etcd', ['--v=2'], { mounts: false })).toEqual(['nsenter', own, '/x/etcd', '--v=2']);
+  });
+
+  it('sees the mounts of the node where it makes some itself', () => {
+    const mounts = '--mount=/run/data-direct-cluster/mounts/namespace';
+    expect(inNamespaces('/x/kubelet', [], { mounts: true })).toEqual(['nsenter', own, mounts, '/x/kubelet']);
   });
 });

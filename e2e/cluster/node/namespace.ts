@@ -5,7 +5,7 @@ import { access, readdir, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { clusterError } from '../errors.ts';
 import { run } from '../../rig/run.ts';
-import { network } from './layout.ts';
+import { layout, network } from './layout.ts';
 import { mountsOf } from './mounts.ts';
 
 const { namespace, hostLink, nodeLink, hostAddress, nodeAddress, prefixLength } = network;
@@ -57,9 +57,10 @@ function subnet(address: string, length: number): BlockList {
   return list;
 }
 
-/** nsenter, not `ip netns exec`: that one mounts a fresh /sys, in which the kubelet finds no cgroups. */
-export function inNamespace(program: string, args: readonly string[]): string[] {
-  return ['nsenter', `--net=${network.namespaceFile}`, program, ...args];
+/** nsenter, not `ip netns exec`: that one mounts a fresh /sys, in which the kubelet finds no cgroups. `mounts`: whether the node's too. */
+export function inNamespaces(program: string, args: readonly string[], { mounts }: { mounts: boolean }): string[] {
+  const ofMounts = mounts ? [`--mount=${layout.mountNamespace}`] : [];
+  return ['nsenter', `--net=${network.namespaceFile}`, ...ofMounts, program, ...args];
 }
 
 export async function removeNamespace(): Promise<void> {

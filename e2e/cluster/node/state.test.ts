@@ -7,7 +7,7 @@ import { parseState, readState, type RigState, writeState } from './state.ts';
 const state: RigState = {
   bootId: 'b',
   fingerprint: 'f',
-  toolchain: { clients: '/c', images: '/i', etcd: '/e', containerd: '/d', kubernetes: '/k' },
+  toolchain: { clients: '/c', images: '/i', 'rdma-core': '/r', etcd: '/e', containerd: '/d', kubernetes: '/k' },
   sysctls: { 'kernel/panic': '0' },
   processes: { kubelet: { pid: 42, startTime: '1234' } },
 };

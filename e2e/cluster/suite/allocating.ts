@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 
 import { POLICY } from './installing.ts';
+import { AllocatableDevices } from './kubelet-view.ts';
 import { createPod, deletePod, given, readPod } from './pods.ts';
 import { changePolicy, comesTrue, eventsAbout, nodeObject, type World } from './world.ts';
 
@@ -55,6 +56,22 @@ export function allocating(world: () => World): void {
       await pod('own', 4, { env: { NCCL_IB_DATA_DIRECT: '2' } });
       const { env } = await given(world(), 'own');
       expect(env).toMatchObject({ ...on, NCCL_IB_DATA_DIRECT: '2' });
+    });
+
+    test('on a policy’s word the kubelet knows the NUMA node of each path’s DMA function', async () => {
+      const view = new AllocatableDevices(world());
+      expect(Object.values(await view.numaNodes())).toEqual([[], [], [], []]);
+      await changePolicy(world(), POLICY, { topologyHints: 'DmaNumaNode' });
+      await comesTrue('the kubelet has the hints', async () => {
+        expect(await view.numaNodes()).toEqual({
+          '0000:03:00.0': [0],
+          '0002:03:00.0': [0],
+          '0010:03:00.0': [1],
+          '0012:03:00.0': [1],
+        });
+      });
+      await changePolicy(world(), POLICY, { topologyHints: 'Never' });
+      view.close();
     });
 
     test('five: stays Pending, and the scheduler says what is missing', async () => {

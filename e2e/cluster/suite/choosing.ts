@@ -7,9 +7,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { heldDevices, servePlugin } from '../experiments/scripted-plugin.ts';
 import { figure } from './figures.ts';
 import { POLICY } from './installing.ts';
-import { createPod, deletePod, given, readPod } from './pods.ts';
+import { createPod, deletePod, given, readPod, tryAgain } from './pods.ts';
 import {
   agentMetrics,
+  CDI_FILE,
   changePolicy,
   comesTrue,
   eventsAbout,
@@ -22,7 +23,6 @@ import {
 } from './world.ts';
 
 const GPU = 'example.com/gpu';
-const CDI_FILE = '/var/run/cdi/datadirect.dev-path.json';
 /** Nobody's NIC: what happens to it asks for a round and a report, and changes nothing else. */
 const BLUEFIELD = '0016:03:00.0';
 const PODS = 8;
@@ -110,6 +110,7 @@ export function choosing(world: () => World): void {
       }
       await lookAgain();
       expect(existsSync(CDI_FILE)).toBe(true);
+      await tryAgain(world(), 'by-name');
       const { devices } = await given(world(), 'by-name');
       expect(devices).toHaveLength(2); // each node once, although Allocate and CDI both name it
       await deletePod(world(), 'by-name');
@@ -157,6 +158,7 @@ export function choosing(world: () => World): void {
         expect(events.map(({ action }) => action)).toContain('PreStartContainer');
       });
       for (const nic of nics) await virtual(world(), 'allow', nic);
+      await tryAgain(world(), 'kept');
       await given(world(), 'kept');
       await deletePod(world(), 'kept');
       await lookAgain();

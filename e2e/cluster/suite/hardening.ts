@@ -1,4 +1,6 @@
-// Chapter: the agent with the least rights, on what it takes for real hardware, and metrics for those alone who may have them.
+// Chapter: the agent with the least rights, on what it takes for real hardware; metrics for those alone who may have them; the node's
+// rdma-core for images with an old one. All in one, because each change of an agent's rights or values is a rollout.
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { get } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -6,12 +8,14 @@ import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
-import { installRelease } from '../release.ts';
+import { installRelease, nodeDirectories } from '../release.ts';
 import { run } from '../../rig/run.ts';
 import { type ChangedChart, changedChart } from './changed-chart.ts';
 import { mainProcess, processStatus, rootMountOptions } from './container-process.ts';
+import { dumpedState } from './dumped-state.ts';
 import { type ForwardedPort, forwardPort } from './forwarded-port.ts';
 import { POLICY } from './installing.ts';
+import { LIBRARIES, OldImage } from './old-image.ts';
 import { createPod, deletePods, given } from './pods.ts';
 import { agentPod, changePolicy, comesTrue, expectAllocatable, NAMESPACE, nodeObject, type World } from './world.ts';
 import { type WrittenTray, writeTray } from './written-tray.ts';
@@ -22,11 +26,33 @@ const METRICS_PORT = 9464;
 const SCRAPER = 'metrics-scraper';
 const ANYBODY = 'metrics-anybody';
 
+/** Of libmlx5: one that every version has, and the one that NCCL asks for data direct. */
+const functions = ['mlx5dv_open_device', 'mlx5dv_get_data_direct_sysfs_path'];
+const TOO_OLD = /exited with 100[^]*RuntimeLibraryTooOld: \S*libmlx5\.so\.1\.24\.44\.0 of rdma-core 44/;
+
 export function hardening(world: () => World): void {
   const kubectl = async (...args: string[]): Promise<string> => (await world().cluster.kubectl(args)).stdout;
   const tokenOf = async (account: string): Promise<string> => (await kubectl('create', 'token', account)).trim();
 
-  describe('the minimal profile, with metrics behind TLS and tokens', () => {
+  let old: OldImage;
+
+  describe('an image with an old rdma-core', () => {
+    test('loses data direct without a word; data-direct check --container names its library', async () => {
+      old = await OldImage.start(world());
+      expect(await old.loaded('libmlx5.so.1', ...functions)).toBe(
+        'mlx5dv_open_device found\nmlx5dv_get_data_direct_sysfs_path missing\n',
+      );
+      await expect(old.checked()).rejects.toThrow(TOO_OLD);
+    });
+  });
+
+  describe('SIGUSR2', () => {
+    test('makes the agent write all it knows into its log', async () => {
+      expect(await dumpedState(world())).toMatchObject(whole('Paired'));
+    });
+  });
+
+  describe('the minimal profile, with metrics behind TLS and tokens, and the node’s rdma-core for images', () => {
     let tray: WrittenTray;
     let chart: ChangedChart;
     let directory: string;
@@ -44,6 +70,8 @@ export function hardening(world: () => World): void {
         'agent.profile': 'minimal',
         'metrics.access': 'TokenReview',
         'metrics.tlsSecret': TLS_SECRET,
+        'agent.rdmaCore.mount': true,
+        'agent.rdmaCore.oldestGlibc': '2.38', // Debian 13's needs it
       };
       await installRelease(world().cluster, { chart: chart.directory, values });
     });
@@ -68,6 +96,20 @@ export function hardening(world: () => World): void {
       await kubectl('create', 'secret', 'tls', TLS_SECRET, '--namespace', NAMESPACE, `--cert=${crt}`, `--key=${key}`);
       return readFile(crt, 'utf8');
     }
+
+    test('a container with an old rdma-core that starts again has the node’s, finds it unasked, and cannot write to it', async () => {
+      await old.startAgain();
+      expect(await old.loaded('libmlx5.so.1', ...functions)).toBe(
+        'mlx5dv_open_device found\nmlx5dv_get_data_direct_sysfs_path found\n',
+      );
+      const provider = `${LIBRARIES}/libibverbs/libmlx5-rdmav34.so`; // with libibverbs' private symbols of that number
+      expect(await old.loaded(provider, 'mlx5dv_open_device')).toBe('mlx5dv_open_device found\n');
+      const checked = await old.checked();
+      expect(checked).toMatch(/^OK .*has MLX5_1\.25/);
+      console.log(`$ data-direct check --container PID   # with agent.rdmaCore.mount\n${checked}`);
+      for (const file of [`${LIBRARIES}/libmlx5.so.1`, '/etc/libibverbs.d/mlx5.driver'])
+        await expect(old.append(file)).rejects.toThrow('Read-only file system');
+    });
 
     test('the agent is root without a capability, behind seccomp, on a root file system that it cannot write', async () => {
       const pod = await agentPod(world());
@@ -107,6 +149,10 @@ export function hardening(world: () => World): void {
       const { devices, env } = await given(world(), 'unverified');
       expect(devices).toEqual(['uverbs0', 'uverbs1', 'uverbs2', 'uverbs3']);
       expect(env).toMatchObject({ NCCL_IB_DATA_DIRECT: '0', UCX_IB_DIRECT_NIC: 'n', NVSHMEM_DISABLE_DATA_DIRECT: '1' });
+    });
+
+    test('SIGUSR2 is answered although nothing can be written but the log', async () => {
+      expect(await dumpedState(world())).toMatchObject(whole('PairingUnverified'));
     });
 
     test('a Required policy hands none of them out', async () => {
@@ -174,4 +220,22 @@ export function hardening(world: () => World): void {
       }
     });
   });
+
+  describe('without the node’s rdma-core again', () => {
+    test('a container has what its image has, and the node keeps nothing of it', async () => {
+      old = await OldImage.start(world());
+      await expect(old.checked()).rejects.toThrow(TOO_OLD);
+      expect(existsSync(join(nodeDirectories[0], 'mlx5.driver'))).toBe(false);
+      await deletePods(world());
+    });
+  });
+}
+
+/** Of a state that the agent was asked for: the four paths of the policy, all with this reason. */
+function whole(reason: string): object {
+  const ids = ['0000:03:00.0', '0002:03:00.0', '0010:03:00.0', '0012:03:00.0'];
+  return {
+    resources: [{ name: 'path', isRegistered: true, devices: ids.map((id) => ({ id })) }],
+    paths: expect.arrayContaining(ids.map((id) => expect.objectContaining({ id, reason }) as unknown)) as unknown,
+  };
 }

@@ -1,4 +1,4 @@
-// What the kubelet itself believes, asked without any of our code: which devices of a resource it holds for healthy.
+// What the kubelet itself believes, asked without any of our code: which devices of a resource it holds for healthy, and where they are.
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -14,8 +14,14 @@ const answerMs = 10_000;
 /** The kubelet serves 100 calls a second of this API (DefaultQPS in pkg/kubelet/apis/podresources), the agent's among them. */
 const intervalMs = 20;
 
+interface ContainerDevices {
+  readonly resource_name: string;
+  readonly device_ids: readonly string[];
+  readonly topology: { readonly nodes: readonly { readonly ID: number }[] } | null;
+}
+
 interface Allocatable {
-  readonly devices: readonly { readonly resource_name: string; readonly device_ids: readonly string[] }[];
+  readonly devices: readonly ContainerDevices[];
 }
 
 interface Lister extends grpc.Client {
@@ -32,7 +38,7 @@ export class AllocatableDevices {
 
   constructor(world: World) {
     const loaded = grpc.loadPackageDefinition(
-      loadSync(`${import.meta.dirname}/pod-resources.proto`, { keepCase: true, defaults: true }),
+      loadSync(`${import.meta.dirname}/pod-resources.proto`, { keepCase: true, defaults: true, longs: Number }),
     );
     const service = (loaded['v1'] as Record<string, unknown>)['PodResourcesLister'] as new (
       target: string,
@@ -43,13 +49,22 @@ export class AllocatableDevices {
   }
 
   async count(): Promise<number> {
+    return (await this.#devices()).flatMap(({ device_ids }) => device_ids).length;
+  }
+
+  /** By device id, as the kubelet's Topology Manager has been told; none for a device without a hint. */
+  async numaNodes(): Promise<Readonly<Record<string, readonly number[]>>> {
+    const devices = await this.#devices();
+    return Object.fromEntries(devices.flatMap((each) => each.device_ids.map((id) => [id, nodesOf(each)])));
+  }
+
+  async #devices(): Promise<readonly ContainerDevices[]> {
     const { devices } = await new Promise<Allocatable>((resolve, reject) => {
       this.#lister.getAllocatableResources({}, { deadline: Date.now() + answerMs }, (error, response) =>
         error ? reject(error) : resolve(response),
       );
     });
-    return devices.filter(({ resource_name }) => resource_name === RESOURCE).flatMap(({ device_ids }) => device_ids)
-      .length;
+    return devices.filter(({ resource_name }) => resource_name === RESOURCE);
   }
 
   /** Milliseconds from the moment at which the hardware has changed until the kubelet holds `count` devices for healthy. */
@@ -91,4 +106,8 @@ export class AllocatableDevices {
   close(): void {
     this.#lister.close();
   }
+}
+
+function nodesOf({ topology }: ContainerDevices): number[] {
+  return (topology?.nodes ?? []).map(({ ID }) => ID);
 }

@@ -10,6 +10,7 @@ import { AllocatableDevices } from './kubelet-view.ts';
 import { containerOf, createPod, deletePod, deletePods, given, type Given, readPod } from './pods.ts';
 import {
   agentPod,
+  CDI_FILE,
   comesTrue,
   eventually,
   expectAllocatable,
@@ -66,7 +67,7 @@ export function outlasting(world: () => World): void {
       await given(world(), 'running');
       const old = containerIdOf(await agentPod(world()));
       const started = performance.now();
-      await world().cluster.reboot(() => rm('/var/run/cdi/datadirect.dev-path.json', { force: true })); // /run is in memory
+      await world().cluster.reboot(() => rm(CDI_FILE, { force: true })); // /run is in memory
       const view = new AllocatableDevices(world());
       await comesTrue('the kubelet holds all devices for healthy', async () => expect(await view.count()).toBe(4));
       view.close();

@@ -17,14 +17,17 @@ interface PodOptions {
   readonly restartPolicy?: string;
   /** Of other resources. */
   readonly limits?: Readonly<Record<string, string>>;
+  readonly image?: string;
 }
 
-/** A pod that prints its device nodes and its environment, then stays. */
+const TELLING = ['/bin/sh', '-c', 'ls -1 /dev/infiniband; echo --; env; echo --; exec sleep 86400'];
+
+/** A pod that prints its device nodes and its environment, then stays; of another image it does that image's command. */
 export async function createPod(
   world: World,
   name: string,
   paths: number,
-  { env = {}, restartPolicy = 'Always', limits = {} }: PodOptions = {},
+  { env = {}, restartPolicy = 'Always', limits = {}, image }: PodOptions = {},
 ): Promise<void> {
   await world.core.createNamespacedPod({
     namespace,
@@ -36,9 +39,8 @@ export async function createPod(
         containers: [
           {
             name: 'main',
-            image: testImage.reference,
             imagePullPolicy: 'Never',
-            command: ['/bin/sh', '-c', 'ls -1 /dev/infiniband; echo --; env; echo --; exec sleep 86400'],
+            ...(image === undefined ? { image: testImage.reference, command: TELLING } : { image }),
             env: Object.entries(env).map(([key, value]) => ({ name: key, value })),
             resources: { limits: { ...(paths > 0 && { [RESOURCE]: String(paths) }), ...limits } },
           },
@@ -58,18 +60,22 @@ export async function containerOf(world: World, name: string): Promise<unknown> 
   return { id: status?.containerID, restarts: status?.restartCount };
 }
 
-/** Waits until the pod runs and tells what it printed. */
-export async function given(world: World, name: string): Promise<Given> {
-  await eventually(
+export function ready(world: World, name: string): Promise<V1Pod> {
+  return eventually(
     `pod ${name} is ready`,
     async () => {
       const pod = await readPod(world, name);
-      if (isReady(pod)) return true;
+      if (isReady(pod)) return pod;
       const { phase, reason, message } = pod.status ?? {};
       throw new Error([phase, reason, message].filter(Boolean).join(' '));
     },
     { seconds: 90 },
   );
+}
+
+/** Waits until the pod runs and tells what it printed. */
+export async function given(world: World, name: string): Promise<Given> {
+  await ready(world, name);
   const log = await eventually(`pod ${name} has said everything`, async () => {
     const text = await world.core.readNamespacedPodLog({ namespace, name });
     return text.split('--\n').length === 3 ? text : undefined;
@@ -84,6 +90,11 @@ export async function given(world: World, name: string): Promise<Given> {
         .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     ),
   };
+}
+
+/** A container that could not be started the kubelet tries again ten seconds later, or at once when its pod changes. */
+export async function tryAgain(world: World, name: string): Promise<void> {
+  await world.cluster.kubectl(['annotate', 'pod', name, 'example.com/tried-again=yes']);
 }
 
 /** Deletes and waits until the pod is gone, so that its devices are free again. */

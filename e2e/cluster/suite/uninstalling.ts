@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 
 import { nodeDirectories, uninstallRelease } from '../release.ts';
 import { POLICY } from './installing.ts';
-import { comesTrue, NAMESPACE, policyNamed, RESOURCE, type World } from './world.ts';
+import { CDI_FILE, comesTrue, NAMESPACE, policyNamed, RESOURCE, type World } from './world.ts';
 
 /** True for a directory that holds nothing, or is not there. */
 function isBare(directory: string): boolean {
@@ -63,7 +63,7 @@ export function uninstalling(world: () => World): void {
     });
 
     test('leaves no sockets, checkpoint, CDI file or virtual devices on the node', () => {
-      expect(existsSync('/var/run/cdi/datadirect.dev-path.json')).toBe(false);
+      expect(existsSync(CDI_FILE)).toBe(false);
       expect(readdirSync('/var/lib/kubelet/device-plugins').filter((name) => name.includes('datadirect'))).toEqual([]);
       for (const directory of nodeDirectories) {
         expect([directory, isBare(directory)]).toEqual([directory, true]);

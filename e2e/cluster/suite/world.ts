@@ -23,6 +23,7 @@ import { until } from '../../rig/wait.ts';
 
 export const NAMESPACE = 'data-direct';
 export const RESOURCE = 'datadirect.dev/path';
+export const CDI_FILE = '/var/run/cdi/datadirect.dev-path.json';
 
 export interface World {
   readonly cluster: Cluster;

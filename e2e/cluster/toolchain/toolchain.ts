@@ -7,13 +7,14 @@ import { clientsPart } from './clients.ts';
 import { ensureDebianPackages } from './debian.ts';
 import { goParts } from './go.ts';
 import type { Part, PartName } from './parts.ts';
+import { rdmaCorePart } from './rdma-core.ts';
 import type { Report } from '../../rig/progress.ts';
 
 /** The directory of each part: its programs, or its image archives. */
 export type Toolchain = Readonly<Record<PartName, string>>;
 
 /** Quick ones first: what is wrong with them is told before the minutes of compiling. */
-const parts: readonly Part[] = [clientsPart, testImagesPart, ...goParts];
+const parts: readonly Part[] = [clientsPart, testImagesPart, rdmaCorePart, ...goParts];
 
 export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
   return withCache('cluster', report, async (root) => {
