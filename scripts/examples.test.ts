@@ -23,7 +23,8 @@ function shownIn(where: string, text: string): Shown[] {
 
 const readme = [...read('README.md').matchAll(/```yaml\n(.*?)```/gs)].map((match) => match[1] ?? '');
 // Not indented: a shell ends a here-document at a line that is EOF and nothing else.
-const notes = /^kubectl apply -f - <<EOF\n(.*?)\nEOF$/ms.exec(read('charts/data-direct/templates/NOTES.txt'))?.[1] ?? '';
+const notes =
+  /^kubectl apply -f - <<EOF\n(.*?)\nEOF$/ms.exec(read('charts/data-direct/templates/NOTES.txt'))?.[1] ?? '';
 const policies = [
   ...readdirSync(new URL('../examples', import.meta.url)).flatMap((name) => shownIn(name, read(`examples/${name}`))),
   ...readme.flatMap((text) => shownIn('README', text)),
