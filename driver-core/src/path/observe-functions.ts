@@ -27,6 +27,8 @@ interface Kept {
   readonly attachment: Attachment;
   /** Of NICs. */
   readonly virtuality: Virtuality | undefined;
+  /** Of its attributes. */
+  readonly malformed: readonly Malformed[];
 }
 
 export class FunctionObserver {
@@ -57,7 +59,7 @@ export class FunctionObserver {
         return { fn, ...attachment, incarnation };
       }),
       gpus: ofKind('gpu').map((fn) => ({ fn, ...this.#attached(fn).attachment })),
-      malformed,
+      malformed: [...malformed, ...[...this.#kept.values()].flatMap((kept) => kept.malformed)],
     };
   }
 
@@ -127,9 +129,10 @@ export class FunctionObserver {
     const incarnation = refused(identity) ? undefined : identity;
     const kept = this.#kept.get(fn.path);
     if (kept && kept.incarnation === incarnation) return kept;
-    const attachment = readAttachment(this.#sysfs, fn);
+    const malformed: Malformed[] = [];
+    const attachment = readAttachment(this.#sysfs, fn, (each) => malformed.push(each));
     const virtuality = fn.kind === 'nic' ? readVirtuality(this.#sysfs, fn) : undefined;
-    const seen = { incarnation, attachment, virtuality };
+    const seen = { incarnation, attachment, virtuality, malformed };
     this.#kept.set(fn.path, seen);
     return seen;
   }

@@ -92,6 +92,29 @@ describe('PCI functions in sysfs', () => {
     expect(told[0]?.file).toMatch(/^\/sys\/devices\/.*\/0009:03:00\.0\/modalias$/);
   });
 
+  it('that are there and cannot be read are left out and told of, unlike those that have just gone', async () => {
+    const { host } = await tray();
+    const told: Malformed[] = [];
+    const refusing = (errno: Errno): Files => ({
+      ...host.sysfs,
+      read: (path) => (path.endsWith('0009:03:00.0/modalias') ? errno : host.sysfs.read(path)),
+    });
+    for (const errno of [new Errno('ENODEV', 19, ''), new Errno('EACCES', 13, '')])
+      listFunctions(refusing(errno), undefined, (each) => told.push(each));
+    expect(told.map(({ found }) => found)).toEqual(['EACCES (13)']);
+  });
+
+  it.each(['', '0x1', 'zero'])('whose numa_node is %j have none, and it is told', async (text) => {
+    const { host, find } = await tray();
+    const told: Malformed[] = [];
+    const sysfs: Files = {
+      ...host.sysfs,
+      read: (path) => (path.endsWith('numa_node') ? Buffer.from(`${text}\n`) : host.sysfs.read(path)),
+    };
+    expect(readAttachment(sysfs, find('0000:03:00.0'), (each) => told.push(each)).numaNode).toBeUndefined();
+    expect(told).toMatchObject([{ offset: 0, found: JSON.stringify(text) }]);
+  });
+
   it('are none on a machine without PCI', async () => {
     const { host } = await tray();
     expect(listFunctions(lacking(host.sysfs, () => true))).toEqual([]);

@@ -93,8 +93,14 @@ const MODALIAS =
   /^pci:v([0-9A-F]{8})d([0-9A-F]{8})sv[0-9A-F]{8}sd[0-9A-F]{8}bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})/;
 
 function readIds(sysfs: Files, path: string, tell: TellMalformed): Ids | undefined {
-  const modalias = attribute(sysfs, `${path}/modalias`);
-  if (modalias === undefined) return undefined;
+  const bytes = sysfs.read(`${path}/modalias`);
+  if (refused(bytes)) {
+    // What has just been removed says so with one of these two.
+    if (bytes.code !== 'ENOENT' && bytes.code !== 'ENODEV')
+      tell({ ...malformedAt(`/sys/${path}/modalias`, 0, MODALIAS_RULE, ''), found: `${bytes.code} (${bytes.number})` });
+    return undefined;
+  }
+  const modalias = bytes.toString('latin1').trim();
   const [, vendor, device, base, sub, interface_] = MODALIAS.exec(modalias) ?? [];
   if (vendor !== undefined)
     return {
@@ -102,12 +108,13 @@ function readIds(sysfs: Files, path: string, tell: TellMalformed): Ids | undefin
       device: Number(`0x${device}`),
       class: Number(`0x${base}${sub}${interface_}`),
     };
-  tell(malformedAt(`/sys/${path}/modalias`, departure(modalias), `a PCI modalias, ${MODALIAS_FORM}`, modalias));
+  tell(malformedAt(`/sys/${path}/modalias`, departure(modalias), MODALIAS_RULE, modalias));
   return undefined;
 }
 
 /** Its letters as they are, X for a digit. */
 const MODALIAS_FORM = 'pci:vXXXXXXXXdXXXXXXXXsvXXXXXXXXsdXXXXXXXXbcXXscXXiXX';
+const MODALIAS_RULE = `a PCI modalias, ${MODALIAS_FORM}`;
 
 function departure(modalias: string): number {
   const fits = (letter: string, index: number): boolean =>
@@ -123,10 +130,10 @@ function kindOf({ vendor, device, class: pciClass }: Ids): Kind {
   return pciClass >> 8 === 0x0604 ? 'bridge' : 'other';
 }
 
-export function readAttachment(sysfs: Files, { path }: PciFunction): Attachment {
+export function readAttachment(sysfs: Files, { path }: PciFunction, tell: TellMalformed = () => undefined): Attachment {
   return {
     driver: readDriver(sysfs, path),
-    numaNode: numaNode(attribute(sysfs, `${path}/numa_node`)),
+    numaNode: readNumaNode(sysfs, `${path}/numa_node`, tell),
     iommuGroup: linkName(sysfs, `${path}/iommu_group`),
   };
 }
@@ -162,7 +169,10 @@ function linkName(sysfs: Files, path: string): string | undefined {
 }
 
 /** -1 means that the platform says nothing. */
-function numaNode(text: string | undefined): number | undefined {
-  const node = Number(text ?? -1);
-  return Number.isInteger(node) && node >= 0 ? node : undefined;
+function readNumaNode(sysfs: Files, path: string, tell: TellMalformed): number | undefined {
+  const text = attribute(sysfs, path);
+  if (text === undefined || text === '-1') return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  tell(malformedAt(`/sys/${path}`, 0, 'the number of a NUMA node, or -1', text));
+  return undefined;
 }
