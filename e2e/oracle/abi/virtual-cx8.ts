@@ -1,18 +1,30 @@
 // The tables of the virtual ConnectX-8 (e2e/kernel/cx8) as questions for a C compiler: mlx5_ifc.h about firmware commands and contexts, where
-// names are ours too; device.h, qp.h and cq.h about queues, whose structs and constants are named here.
+// names are ours too; device.h, qp.h, cq.h and doorbell.h about queues, whose structs and constants are named here; driver.h about registers.
 
-import { entryLayout, mailboxLayout } from '../../kernel/cx8/nic/command-queue.ts';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { entryLayout, mailboxLayout, PCI_COMMAND } from '../../kernel/cx8/nic/command-queue.ts';
 import { CQE, cqe } from '../../kernel/cx8/nic/completion-queue.ts';
+import { CQ_ARM, SEND } from '../../kernel/cx8/nic/doorbells.ts';
 import { EVENT, eqe, PORT_SUB_TYPE } from '../../kernel/cx8/nic/event-queue.ts';
 import { segment } from '../../kernel/cx8/nic/init-segment.ts';
 import * as layouts from '../../kernel/cx8/nic/layouts.ts';
-import { ACCESS_MODE } from '../../kernel/cx8/nic/memory-key.ts';
+import { ACCESS_MODE, UMR_UNIT } from '../../kernel/cx8/nic/memory-key.ts';
 import { OPCODES } from '../../kernel/cx8/nic/opcodes.ts';
-import { QP_STATE, SERVICE } from '../../kernel/cx8/nic/queue-pair.ts';
+import { REGISTERS } from '../../kernel/cx8/nic/port-commands.ts';
+import {
+  OPTIONAL,
+  QP_STATE,
+  RECEIVE_COUNTER,
+  SEND_BLOCK,
+  SEND_COUNTER,
+  SERVICE,
+} from '../../kernel/cx8/nic/queue-pair.ts';
 import { STATUS } from '../../kernel/cx8/nic/status.ts';
 import { MASK } from '../../kernel/cx8/nic/umr.ts';
 import { SYNDROME } from '../../kernel/cx8/nic/work.ts';
 import {
+  COMPLETION_WANTED,
   controlSegment,
   dataSegment,
   OPCODE,
@@ -51,9 +63,16 @@ const UMR_FLAGS = {
 } as const;
 
 /** `directory` holds linux/mlx5. */
-export function queueHeaders(directory: string): Headers {
+export async function virtualCx8Headers(directory: string): Promise<Headers> {
   const { directories, includes } = mlx5Headers(directory);
-  return { directories, includes: [...includes, 'linux/mlx5/qp.h', 'linux/mlx5/cq.h'] };
+  const before = await registerIds(directory);
+  return { directories, before, includes: [...includes, 'linux/mlx5/qp.h', 'linux/mlx5/cq.h'] };
+}
+
+/** driver.h needs half of the kernel around it; its enum of register ids needs nothing. Without it the compiler misses MLX5_REG_PMTU. */
+async function registerIds(directory: string): Promise<string> {
+  const text = await readFile(join(directory, 'linux/mlx5/driver.h'), 'utf8');
+  return /enum \{[^}]*\bMLX5_REG_PMTU\b[^}]*\};/.exec(text)?.[0] ?? '';
 }
 
 export function virtualCx8Questions(newest: boolean): Question[] {
@@ -222,6 +241,16 @@ function constants(newest: boolean): [name: string, ours: number | bigint][] {
       RETRIES_EXCEEDED: 'TRANSPORT_RETRY_EXC_ERR',
       RECEIVER_NOT_READY: 'RNR_RETRY_EXC_ERR',
     }),
+    ...Object.entries(REGISTERS).map(([id, { name }]): [string, number] => [`MLX5_REG_${name}`, Number(id)]),
+    ['MLX5_PCI_CMD_XPORT', PCI_COMMAND],
+    ['MLX5_CQ_DOORBELL', CQ_ARM],
+    ['MLX5_BF_OFFSET', SEND],
+    ['MLX5_RCV_DBR * sizeof(__be32)', RECEIVE_COUNTER],
+    ['MLX5_SND_DBR * sizeof(__be32)', SEND_COUNTER],
+    ['MLX5_SEND_WQE_BB', SEND_BLOCK],
+    ['MLX5_WQE_CTRL_CQ_UPDATE >> 2', COMPLETION_WANTED],
+    ['MLX5_UMR_FLEX_ALIGNMENT', UMR_UNIT],
+    ...OPTIONAL.map(({ bit, field }): [string, number] => [`MLX5_QP_OPTPAR_${field.toUpperCase()}`, bit]),
     ...MASK.map(({ name, bit }): [string, bigint] => [`MLX5_MKEY_MASK_${name}`, 1n << bit]),
     ...Object.entries(UMR_FLAGS).map(([field, name]): [string, number] => [
       name,

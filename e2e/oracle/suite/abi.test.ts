@@ -4,7 +4,7 @@ import { expect, inject, test } from 'vitest';
 import { firmwareQuestions, mlx5Headers } from '../abi/firmware.ts';
 import { answers, ownAnswers } from '../abi/question.ts';
 import { NEWER_THAN_6_12, uapiHeaders, uapiQuestions } from '../abi/uapi.ts';
-import { queueHeaders, virtualCx8Questions } from '../abi/virtual-cx8.ts';
+import { virtualCx8Headers, virtualCx8Questions } from '../abi/virtual-cx8.ts';
 
 test.each([
   ['uapi-6.12', NEWER_THAN_6_12],
@@ -31,7 +31,7 @@ test.each(['mlx5-6.12', 'mlx5-newest'] as const)(
   async (name) => {
     const { path, from } = inject('oracles')[name];
     const asked = virtualCx8Questions(name === 'mlx5-newest');
-    expect(ownAnswers(asked)).toEqual(await answers(queueHeaders(path), asked));
+    expect(ownAnswers(asked)).toEqual(await answers(await virtualCx8Headers(path), asked));
     console.log(`${asked.length} numbers are those of ${from.name} ${from.version}`);
   },
 );

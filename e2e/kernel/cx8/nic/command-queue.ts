@@ -19,7 +19,7 @@ export const entryLayout = layout('mlx5_cmd_layout', ENTRY, {
   token: bits(0x3c, 31, 24),
   status_own: bits(0x3c, 7, 0),
 });
-const PCI_COMMAND = 7;
+export const PCI_COMMAND = 7;
 const OWNED_BY_DEVICE = 1;
 const STATUS_OWN = 63;
 const SIGNATURE = 61;

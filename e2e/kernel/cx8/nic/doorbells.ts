@@ -3,11 +3,11 @@ import type { Resources } from './resources.ts';
 import type { Work } from './work.ts';
 
 /** Offsets in a page (include/linux/mlx5/cq.h, qp.h and mlx5/core/eq.c). */
-const CQ_ARM = 0x20;
+export const CQ_ARM = 0x20;
 const EQ_ARM = 0x40;
 const EQ_UPDATE = 0x48;
 /** Send doorbells: a register every 256 bytes, as log_bf_reg_size 9 says. A copied entry, which we do not offer, would fill the rest. */
-const SEND = 0x800;
+export const SEND = 0x800;
 const SEND_STEP = 0x100;
 
 export class Doorbells {

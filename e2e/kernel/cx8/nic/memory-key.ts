@@ -12,7 +12,7 @@ const OCTWORD = 16;
 const MTT = 8;
 const TRANSLATIONS = 0x110;
 /** UMR fills lists in units of this many bytes (MLX5_UMR_FLEX_ALIGNMENT), the last one with zeros. */
-const UMR_UNIT = 64;
+export const UMR_UNIT = 64;
 /** As much as a key of the largest size that our capabilities allow can have. */
 const mostTranslationBytes = 64 * 1024 * 1024;
 /** crossing → KSM → physical is two steps; a driver cannot make us follow a ring. */

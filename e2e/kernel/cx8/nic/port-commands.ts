@@ -67,7 +67,7 @@ const VIRTUAL_LANES = 4;
 const seconds = (count: number): number => (1 << 29) | count;
 
 /** Registers that the drivers read or write (MLX5_REG_* of include/linux/mlx5/driver.h). What is written is not kept. */
-const REGISTERS: Readonly<Record<number, Register>> = {
+export const REGISTERS: Readonly<Record<number, Register>> = {
   0x5003: { name: 'PMTU', value: pmtuReg.encode({ max_mtu: MTU, admin_mtu: MTU, oper_mtu: MTU }) },
   0x5004: {
     name: 'PTYS',

@@ -31,7 +31,7 @@ export const TRANSITIONS = {
 export type TransitionName = keyof typeof TRANSITIONS;
 
 /** enum mlx5_qp_optpar (include/linux/mlx5/qp.h). */
-const OPTIONAL: readonly { readonly bit: number; readonly field: 'rre' | 'rwe' }[] = [
+export const OPTIONAL: readonly { readonly bit: number; readonly field: 'rre' | 'rwe' }[] = [
   { bit: 1 << 1, field: 'rre' },
   { bit: 1 << 3, field: 'rwe' },
 ];
@@ -40,8 +40,9 @@ const OPTIONAL: readonly { readonly bit: number; readonly field: 'rre' | 'rwe' }
 export const SEND_BLOCK = 64;
 /** rq_type of a queue pair with a receive ring of its own. */
 const OWN_RECEIVE_RING = 0;
-const RECEIVE_COUNTER = 0n;
-const SEND_COUNTER = 4n;
+/** Where the doorbell record has them. */
+export const RECEIVE_COUNTER = 0n;
+export const SEND_COUNTER = 4n;
 
 export class QueuePair {
   readonly number: number;

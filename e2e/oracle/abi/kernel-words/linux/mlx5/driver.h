@@ -1,5 +1,5 @@
-/* Stands in for the kernel's header of this name and for all that it includes: just the words that include/linux/mlx5/{qp,cq}.h take for
-   granted. Functions are here so that theirs compile; none is ever called. */
+/* Stands in for the kernel's header of this name and for all that it includes: just the words that include/linux/mlx5/{qp,cq,doorbell}.h take
+   for granted. Functions are here so that theirs compile; none is ever called. */
 #pragma once
 
 #define __iomem
@@ -8,7 +8,8 @@
 #define cpu_to_be32(value) (value)
 #define be32_to_cpu(value) (value)
 #define wmb()
-#define mlx5_write64(value, where) ((void)(value))
+#define BITS_PER_LONG 64
+#define __raw_writeq(...)
 #define print_hex_dump(...)
 #define complete(it) ((void)(it))
 #define mlx5_get_roce_state(device) ((device) != 0)
@@ -28,3 +29,5 @@ struct mlx5_core_dev {
 		} *hca[MLX5_CAP_NUM];
 	} caps;
 };
+
+#include <linux/mlx5/doorbell.h>
