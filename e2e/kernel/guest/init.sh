@@ -17,6 +17,8 @@ mount -t 9p -o "$options,cache=loose,ro" root /root
 mount -t 9p -o "$options,cache=loose,ro" app /root/app
 mount -t 9p -o "$options,cache=loose,ro" modules /root/lib/modules
 mount -t 9p -o "$options,cache=none" work /root/work
+# Of Node's 127 MB a start touches a third, in random places: in large pieces they are here in half the processor time.
+for bdi in /sys/class/bdi/9p-*; do echo 2048 >"$bdi/read_ahead_kb"; done
 mount -t tmpfs tmp /root/tmp
 mount -t tmpfs run /root/run
 for mounted in dev proc sys; do mount --move "/$mounted" "/root/$mounted"; done

@@ -3,9 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import { oneDomain } from '../topologies.ts';
-import { kernelSeries } from '../versions.ts';
-import { booted } from './booted.ts';
+import type { Machine, QemuDevice } from '../machine.ts';
 
 interface DumpEntry {
   readonly realpath: string;
@@ -14,20 +12,18 @@ interface DumpEntry {
 
 const functions = ['nic0', 'nic1', 'dma0', 'gpu0', 'dma1', 'gpu1'];
 const spareAddress = '0000:02:00.0';
-const standIns = functions.map((id) => ({ driver: 'virtio-rng-pci', bus: `${id}-port`, id }));
 /** Vendor and device. */
 const ids = (modalias: string): string => modalias.slice('pci:'.length, 'pci:v000010DEd000022B1'.length);
 const isBridge = (modalias: string): boolean => modalias.includes('bc06sc04');
 
-describe.each(kernelSeries)('%s', (kernel) => {
-  const machine = booted(() => ({
-    kernel,
-    iommu: 'passthrough',
-    topology: oneDomain([{ oneGroup: true }, { oneGroup: false }]),
-    bridgeIds: 'nvidia',
-    otherDevices: standIns,
-  }));
+/** For Machine.otherDevices. */
+export const standIns: readonly QemuDevice[] = functions.map((id) => ({
+  driver: 'virtio-rng-pci',
+  bus: `${id}-port`,
+  id,
+}));
 
+export function topology(machine: () => Machine): void {
   /** Modalias by path, of root ports and all below them. */
   const treeInSysfs = (): Promise<Record<string, string>> =>
     machine().run(({ fs }) => {
@@ -82,4 +78,4 @@ describe.each(kernelSeries)('%s', (kernel) => {
       expect(announced?.map(({ action }) => action)).toEqual(['unbind', 'remove', 'add', 'bind']);
     });
   });
-});
+}
