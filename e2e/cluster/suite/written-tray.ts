@@ -1,7 +1,7 @@
 // The virtual tray as files, for an agent that thinks it is on real hardware: a /sys of its own, and the uverbs nodes in the machine's /dev.
 import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { runVirtual } from '@data-direct/driver-core';
 
@@ -19,6 +19,7 @@ export interface WrittenTray {
 export async function writeTray(fixture: string): Promise<WrittenTray> {
   const sysfs = join(layout.home, 'tray/sys'); // goes with the cluster at the latest
   await rm(sysfs, { recursive: true, force: true });
+  await mkdir(dirname(sysfs), { recursive: true });
   const problems: string[] = [];
   const streams = { out: () => undefined, err: (line: string) => void problems.push(line) };
   const code = await runVirtual(['--fixture', fixture, 'materialise', sysfs], streams);
