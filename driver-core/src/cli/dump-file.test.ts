@@ -60,19 +60,15 @@ it('of a node with SFs holds them, each as it was, and rdma_topo’s own entries
     ['unbind', '0000:03:00.0/sf88'],
     ['refuse', 'mlx5_3', 'devx', 'EPROTONOSUPPORT'],
     ['port-down', 'mlx5_4'],
+    ['remove', '0019:06:00.0'],
   ])
     applyChange(host, change);
-  const node = await readNode(host, 'None');
   const replay = await replayed(host);
-  const [before, after] = [host, replay].map(async (each) =>
-    (await round(each)).map(({ nic: { subFunction, ...nic }, ...path }) => ({
-      ...path,
-      nic,
-      sfnum: subFunction?.sfnum,
-    })),
-  );
-  expect(await after).toEqual(await before);
-  const entries = (await dumpOf(host, node)) as { realpath: string; subsystems: { infiniband?: string[] } }[];
+  expect(await round(replay)).toEqual(await round(host));
+  const entries = (await dumpOf(host, await readNode(host, 'None'))) as {
+    realpath: string;
+    subsystems: { infiniband?: string[] };
+  }[];
   expect(entries.every(({ realpath }) => realpath === '/sys' || /\/[0-9a-f:.]{12}$/.test(realpath))).toBe(true);
   expect(entries.flatMap(({ subsystems }) => subsystems?.infiniband ?? [])).toEqual(['mlx5_0', 'mlx5_1']);
 });

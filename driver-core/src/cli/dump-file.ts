@@ -74,10 +74,11 @@ function subsystemsOf({ sysfs }: Host, path: string): object {
 function subFunctionEntry(host: Host, nic: NicSeen, paths: ReadonlyMap<string, Path>): object | undefined {
   const { subFunction, driver } = nic;
   if (subFunction?.sfnum === undefined) return undefined;
-  const { sfnum, path } = subFunction;
+  const { sfnum, path, auxiliary } = subFunction;
   const { refused: refusals = {}, ...extension } = extensionOf(nic, paths);
   return {
     sfnum,
+    auxiliary,
     subsystems: subsystemsOf(host, path),
     driver: driver ?? null,
     ...extension,

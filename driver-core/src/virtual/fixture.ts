@@ -102,6 +102,8 @@ const subFunction = object({
   ...nicFields,
   /** As devlink shows it. */
   sfnum: integer(0, 0xffff_ffff),
+  /** Its name on the auxiliary bus; the next that is free unless said. */
+  auxiliary: optional(text(/^mlx5_core\.sf\.\d{1,10}$/, 'a name such as mlx5_core.sf.4')),
   subsystems: optional(object({ infiniband: optional(array(fileName)), net: optional(array(fileName)) })),
 });
 type SubFunction = ReturnType<typeof subFunction>;
@@ -219,6 +221,7 @@ function functionsOf(entries: readonly { value: unknown; at: Place }[]): DumpedF
   const functions = all.map((one) => one.function);
   const places = all.map(({ at }) => at);
   refuseTwins(functions, places, (one) => [one.address]);
+  refuseTwins(functions, places, (one) => (one.subFunction ? [one.subFunction.name] : []));
   refuseTwins(functions, places, (one) => one.classDevices.infiniband);
   refuseTwins(functions, places, (one) => one.classDevices.net);
   refuseOrphans(functions, places);
@@ -263,26 +266,31 @@ function subFunctionsOf(
       pf,
     })),
   );
-  return named.map(({ at, sf, pf }, index) => ({
+  const taken = new Set(named.map(({ sf }) => sf.auxiliary));
+  let number = functions.length;
+  const free = (): string => {
+    const name = `mlx5_core.sf.${number++}`;
+    return taken.has(name) ? free() : name;
+  };
+  return named.map(({ at, sf, pf }) => ({
     at,
-    function: ofSubFunction(sf, pf, `mlx5_core.sf.${functions.length + index}`),
+    function: ofSubFunction({ ...sf, auxiliary: sf.auxiliary ?? free() }, pf),
   }));
 }
 
 function ofSubFunction(
-  { sfnum, subsystems, ...extension }: SubFunction,
+  { sfnum, auxiliary, subsystems, ...extension }: SubFunction & { readonly auxiliary: string },
   pf: DumpedFunction,
-  name: string,
 ): DumpedFunction {
   return {
     ...pf,
     address: `${pf.address}/sf${sfnum}`,
-    devpath: `${pf.devpath}/${name}`,
+    devpath: `${pf.devpath}/${auxiliary}`,
     config: NO_CONFIG,
     vpd: undefined,
     classDevices: { drm: [], infiniband: subsystems?.infiniband ?? [], net: subsystems?.net ?? [], nvme: [] },
     extension: { ...extension, physfn: pf.address, subFunctions: undefined },
-    subFunction: { sfnum, name },
+    subFunction: { sfnum, name: auxiliary },
   };
 }
 

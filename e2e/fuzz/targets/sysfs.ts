@@ -69,7 +69,7 @@ const spoil: fc.Arbitrary<Spoil> = fc.oneof(
 
 /** Entries by their own name, of which a tree has many. */
 const NAMES =
-  'modalias config vpd numa_node iommu_group driver physfn devices netns_mode port infiniband infiniband_verbs infiniband_mad net state link_layer mlx5_0 uverbs0 ports';
+  'modalias config vpd numa_node iommu_group driver physfn devices netns_mode port infiniband infiniband_verbs infiniband_mad net state link_layer mlx5_0 uverbs0 ports sfnum auxiliary';
 /** The name, and the how manieth of those. */
 const place = fc.tuple(fc.constantFrom(...NAMES.split(' ')), fc.nat(64));
 
