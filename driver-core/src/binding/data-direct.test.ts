@@ -103,6 +103,32 @@ describe('a registered region', () => {
     expect(await region.deregister()).toBe(0);
   });
 
+  it('of an SF is its own: it goes with the SF, with its PF and with the DMA function, and not with its neighbours', async () => {
+    const machine = createVirtualHost(await loadFixture('sub-functions'), { clock });
+    const application = new DataDirect(machine);
+    const buffer = await dmabuf(machine);
+    const [sf, other] = ['0000:03:00.0/sf88', '0010:03:00.0/sf88'];
+    const registered = async (name: string): Promise<MemoryRegion> => {
+      const nic = await application.openNic(name);
+      return (await nic.allocPd()).register({ fd: buffer.fd, length: PAGE });
+    };
+    const states = async (step: Change, ...regions: readonly MemoryRegion[]): Promise<string[]> => {
+      applyChange(machine, step);
+      await application.look();
+      return regions.map(({ state }) => state);
+    };
+    const [ofPf, ofSf, ofOther] = [await registered('mlx5_0'), await registered(sf), await registered(other)];
+    expect(await states(['unbind', sf], ofPf, ofSf, ofOther)).toEqual(['live', 'revoked', 'live']);
+    expect(String(ofSf.revoked.reason)).toContain(`NIC ${sf} lost its driver`);
+    expect([reach(NIC, ofPf, machine), reach(other, ofOther, machine)]).toEqual(['memory', 'memory']);
+
+    await states(['bind', sf]);
+    const again = await registered('mlx5_2');
+    expect(await states(['unbind', DMA], ofPf, again, ofOther)).toEqual(['revoked', 'revoked', 'live']);
+    expect(reach(sf, again, machine)).toBe('remote access error');
+    expect(await states(['unbind', '0010:03:00.0'], ofOther)).toEqual(['revoked']);
+  });
+
   it('of another NIC is not touched', async () => {
     const own = await (await pdOn('mlx5_0')).register({ fd: memory.fd, length: PAGE });
     const other = await (await pdOn('mlx5_1')).register({ fd: memory.fd, length: PAGE });

@@ -118,6 +118,21 @@ function dump(directory = ''): unknown[] {
   });
 }
 
+test('an SF goes with its PF, and comes back when it is made again', async () => {
+  host = createVirtualHost(await loadFixture('sub-functions'));
+  const sf = `${NIC}/sf88`;
+  const auxiliary = host.sysfs.list('bus/auxiliary/devices');
+  change('remove', NIC);
+  expect(part(sf)?.present).toBe(false);
+  expect(() => change('add', sf)).toThrow(`add ${sf}: its PF ${NIC} has no driver`);
+  change('add', NIC);
+  expect([part(NIC)?.driver, part(sf)?.present]).toEqual(['mlx5_core', false]);
+  change('add', sf);
+  change('add', `${NIC}/sf89`);
+  expect(part(sf)).toMatchObject({ driver: 'mlx5_core.sf', present: true });
+  expect(host.sysfs.list('bus/auxiliary/devices')).toEqual(auxiliary);
+});
+
 test('a DMA function whose VPD lost its VU is not bound again until the VPD is whole', () => {
   change('unbind', DMA);
   change('vpd-truncate', DMA, '60');
