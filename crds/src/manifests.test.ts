@@ -105,6 +105,16 @@ test.each<[string, z.ZodType, unknown]>([
   expect(applyDefaults(toStructuralSchema(schema), input)).toEqual(schema.parse(input));
 });
 
+test.each(['x', '400g', 'path-', '-path', 'pa.th'])(
+  'a resource cannot be called %s, of which CDI can make no class',
+  (name) => {
+    expect(dataDirectPathSpecSchema.safeParse({ resourceName: name }).success).toBe(false);
+    expect(
+      dataDirectNodeSpecSchema.safeParse({ resources: [{ name, policy: 'p', policyGeneration: 1 }] }).success,
+    ).toBe(false);
+  },
+);
+
 test('a policy of one line is a whole policy', () => {
   expect(applyDefaults(toStructuralSchema(dataDirectPathSpecSchema), { resourceName: 'path' })).toEqual({
     resourceName: 'path',

@@ -155,9 +155,13 @@ const handOut = {
     .describe('how the agent makes sure that a path works'),
 };
 
+/**
+ * Also the class of the resource's CDI devices, and so a letter first: a runtime finds no device of another class. And two characters at
+ * least: of one, the parser of container runtimes panics (pkg/parser/parser.go of tags.cncf.io/container-device-interface 1.1.0).
+ */
 const resourceName = z
   .string()
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/)
+  .regex(/^[a-z][-a-z0-9]*[a-z0-9]$/)
   .max(40);
 
 export const dataDirectPathSpecSchema = z.object({

@@ -238,12 +238,12 @@ test('a malformed policy is told what is wrong, and the others go on', async () 
   for (const [name, spec] of Object.entries({
     'no-spec': undefined,
     'a-text': 'text',
-    'a-number': { resourceName: 'x', nics: 1 },
+    'a-number': { resourceName: 'xx', nics: 1 },
   })) {
     cluster.server.store.create(dataDirectPaths, { metadata: { name }, spec });
   }
   cluster.addPolicy('no-values', {
-    resourceName: 'y',
+    resourceName: 'yy',
     nodeSelector: { matchExpressions: [{ key: 'a', operator: 'In' }] },
   });
   await cluster.eventually(() => {

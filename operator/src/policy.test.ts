@@ -85,13 +85,13 @@ function without(resource: string): Pick<DataDirectPathSpec, 'nodeSelector'> {
 
 test('of two policies that select by each other’s label, and so would undo each other for ever, the older stands', () => {
   const [older, younger, third] = readPolicies([
-    policyOf('younger', { resourceName: 'b', ...without('a') }),
-    policyOf('older', { resourceName: 'a', ...without('b') }, 1),
-    policyOf('zone', { resourceName: 'c', nodeSelector: { matchLabels: { 'datadirect.dev/pool': 'training' } } }),
+    policyOf('younger', { resourceName: 'path-b', ...without('path-a') }),
+    policyOf('older', { resourceName: 'path-a', ...without('path-b') }, 1),
+    policyOf('zone', { resourceName: 'path-c', nodeSelector: { matchLabels: { 'datadirect.dev/pool': 'training' } } }),
   ]);
   expect([older?.name, older?.problem, third?.problem]).toEqual(['older', undefined, undefined]);
   expect(younger?.problem).toBe(
-    'spec.nodeSelector: datadirect.dev/a is what DataDirectPath older labels nodes with, it cannot be selected by; ' +
-      'spec.resourceName: the label datadirect.dev/b is what the older DataDirectPath older selects nodes by',
+    'spec.nodeSelector: datadirect.dev/path-a is what DataDirectPath older labels nodes with, it cannot be selected by; ' +
+      'spec.resourceName: the label datadirect.dev/path-b is what the older DataDirectPath older selects nodes by',
   );
 });

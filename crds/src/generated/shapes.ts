@@ -14,7 +14,7 @@ export const nodeSpecShape: Schema = {
           name: {
             type: 'string',
             maxLength: 40,
-            pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+            pattern: '^[a-z][-a-z0-9]*[a-z0-9]$',
           },
           policy: {
             type: 'string',
@@ -178,7 +178,7 @@ export const pathSpecShape: Schema = {
     resourceName: {
       type: 'string',
       maxLength: 40,
-      pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+      pattern: '^[a-z][-a-z0-9]*[a-z0-9]$',
     },
     nodeSelector: {
       type: 'object',
