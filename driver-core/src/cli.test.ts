@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 
 import { machines } from '../fixtures/source/machines.ts';
@@ -516,6 +517,21 @@ describe('the process', () => {
     child.kill('SIGINT');
     expect(await once(child, 'exit')).toEqual([0, null]);
     expect(existsSync(socket)).toBe(false);
+  });
+});
+
+describe('a report of rdma_topo', () => {
+  it('in which a NIC’s VPD is blank is said to be just that, and not that its firmware has data direct off', async () => {
+    const entries = (machines['gb300-tray'] ?? []).filter(({ realpath }) => realpath !== '/sys');
+    const blank = deflateSync(Buffer.alloc(512, 0xff)).toString('base64');
+    const report = entries.map(({ virtual: _virtual, ...entry }) =>
+      String(entry['realpath']).endsWith(NIC) ? { ...entry, vpd: blank } : entry,
+    );
+    const file = join(directory, 'blank.json');
+    writeFileSync(file, JSON.stringify(report));
+    const { out } = await dataDirect('check', '--from', file);
+    expect(out).toContain(`FAIL  mlx5_0  VpdUnreadable: the VPD of mlx5_0 (${NIC}) cannot be used`);
+    expect(out).not.toContain('capability');
   });
 });
 

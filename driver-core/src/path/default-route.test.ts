@@ -86,7 +86,19 @@ describe('the interface that carries the default route', () => {
     expect(told).toEqual([]);
   });
 
+  it('is not known where the table cannot be read, which is told', () => {
+    const told: Malformed[] = [];
+    const proc = { ...files({}), read: (path: string) => new Errno('EACCES', 13, path) };
+    expect(defaultRouteInterfaces(proc, files({}), (each) => told.push(each)).size).toBe(0);
+    expect(told).toMatchObject([
+      { file: '/proc/net/route', found: 'EACCES (13)' },
+      { file: '/proc/net/ipv6_route', found: 'EACCES (13)' },
+    ]);
+  });
+
   it('is none where /proc is not mounted', () => {
-    expect(defaultRouteInterfaces(files({}), files({})).size).toBe(0);
+    const told: Malformed[] = [];
+    expect(defaultRouteInterfaces(files({}), files({}), (each) => told.push(each)).size).toBe(0);
+    expect(told).toEqual([]);
   });
 });

@@ -56,7 +56,12 @@ function ipv6(proc: Files, tell: TellMalformed): string[] {
 
 function rows(proc: Files, { path, rule, line }: Table, tell: TellMalformed): string[][] {
   const bytes = proc.read(path);
-  if (refused(bytes)) return [];
+  if (refused(bytes)) {
+    // Not mounted, or a kernel without IPv6.
+    if (bytes.code !== 'ENOENT')
+      tell({ file: `/proc/${path}`, offset: 0, rule, found: `${bytes.code} (${bytes.number})` });
+    return [];
+  }
   let offset = 0;
   return bytes
     .toString('latin1')

@@ -97,7 +97,7 @@ function readIds(sysfs: Files, path: string, tell: TellMalformed): Ids | undefin
   if (refused(bytes)) {
     // What has just been removed says so with one of these two.
     if (bytes.code !== 'ENOENT' && bytes.code !== 'ENODEV')
-      tell({ ...malformedAt(`/sys/${path}/modalias`, 0, MODALIAS_RULE, ''), found: `${bytes.code} (${bytes.number})` });
+      tell({ file: `/sys/${path}/modalias`, offset: 0, rule: MODALIAS_RULE, found: `${bytes.code} (${bytes.number})` });
     return undefined;
   }
   const modalias = bytes.toString('latin1').trim();

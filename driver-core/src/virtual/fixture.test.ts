@@ -24,6 +24,7 @@ const bridge = {
   numa_node: -1,
   subsystems: {},
 };
+const NIC_IDS = { modalias: 'pci:v000015B3d00001023sv000015B3sd00000040bc02sc07i00' };
 const truncated = (text: string): string => text.slice(0, -8);
 
 const DEEP = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
@@ -49,8 +50,13 @@ describe('a malformed fixture is refused with its place and what was expected', 
     ],
     [
       'two SFs of one number',
-      [{ ...bridge, virtual: { subFunctions: [{ sfnum: 1 }, { sfnum: 1 }] } }],
+      [{ ...bridge, ...NIC_IDS, virtual: { subFunctions: [{ sfnum: 1 }, { sfnum: 1 }] } }],
       '$[0].virtual.subFunctions[1]: expected a name other than that of 0000:00:00.0/sf1, got "0000:00:00.0/sf1"',
+    ],
+    [
+      'SFs of something that is no NIC',
+      [{ ...bridge, virtual: { subFunctions: [{ sfnum: 1 }] } }],
+      '$[0].virtual.subFunctions: expected no SFs, because this is no NIC, got 1',
     ],
     ['no path', [{ ...bridge, realpath: '0000:00:00.0' }], '$[0].realpath: expected a path such as /sys/devices/'],
     [

@@ -255,10 +255,18 @@ interface ReadFunction {
   readonly function: DumpedFunction;
 }
 
+/** Of Mellanox, and a network controller. */
+const NIC_MODALIAS = /^pci:v000015B3.*bc02/;
+
 /** On the auxiliary bus PCI functions of mlx5 have numbers too, so those of SFs begin behind them. */
 function subFunctionsOf(
   functions: readonly ReadFunction[],
 ): { readonly at: Place; readonly function: DumpedFunction }[] {
+  for (const { at, entry } of functions) {
+    const some = entry.virtual?.subFunctions ?? [];
+    if (some.length > 0 && !NIC_MODALIAS.test(entry.modalias))
+      refuse({ ...at, path: `${at.path}.virtual.subFunctions` }, 'no SFs, because this is no NIC', some.length);
+  }
   const named = functions.flatMap(({ at, entry, function: pf }) =>
     (entry.virtual?.subFunctions ?? []).map((sf, index) => ({
       at: { ...at, path: `${at.path}.virtual.subFunctions[${index}]` },
