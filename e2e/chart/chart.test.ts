@@ -447,6 +447,13 @@ describe('values', () => {
     }
   });
 
+  test('the image is by default of the version that make image makes', async () => {
+    const { version } = JSON.parse(await readFile(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+      version: string;
+    };
+    expect(onlyContainer(agentPod(onHardware)).image).toBe(`ghcr.io/data-direct/data-direct:${version}`);
+  });
+
   test('an image of one’s own is used by all pods', async () => {
     const image = { repository: 'registry.example.com/dd', tag: 'test', pullPolicy: 'Never' };
     const rendered = await render({ image });
