@@ -1,5 +1,5 @@
 // The operator's process: reads what it is told, opens the doors, runs until it is asked to end. All else is elsewhere.
-import { connect, inCluster } from '@data-direct/kube';
+import { connect, inCluster, type KubeApi } from '@data-direct/kube';
 import { createLog, errorFields, type Log, readCommandLine } from '@data-direct/process';
 
 import { type Config, readConfig, readPod } from './config.ts';
@@ -26,13 +26,17 @@ try {
 
 function open(config: Config, logger: Log): Doors {
   const pod = readPod(process.env);
-  const api = connect(inCluster(), { userAgent: `data-direct-operator (${pod.name})` });
-  return { api, config, pod, log: logger };
+  return { api: apiFor(pod), config, pod, log: logger };
+}
+
+function apiFor({ name }: Doors['pod']): KubeApi {
+  return connect(inCluster(), { userAgent: `data-direct-operator (${name})` });
 }
 
 async function run(doors: Doors): Promise<void> {
   const operator = await startOperator({
     ...doors,
+    reviewer: apiFor(doors.pod),
     onLost: (error) => {
       log.fatal(errorFields(error), 'leadership is lost; another replica goes on');
       process.exit(1);

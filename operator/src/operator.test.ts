@@ -3,7 +3,7 @@ import { connect, leases } from '@data-direct/kube';
 import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
-import { readConfig } from './config.ts';
+import { type Config, readConfig } from './config.ts';
 import { type Operator, startOperator } from './operator.ts';
 import { pathOf } from './testing.ts';
 import { NAMESPACE, type VirtualCluster, startVirtualCluster } from './virtual-cluster.ts';
@@ -17,11 +17,12 @@ beforeEach(async () => {
   onTestFinished(() => cluster.close());
 });
 
-async function operator(name: string): Promise<Operator> {
+async function operator(name: string, metricsAccess: Config['http']['metricsAccess'] = 'Open'): Promise<Operator> {
   const defaults = readConfig(undefined);
-  const config = { ...defaults, http: { ...defaults.http, address: '127.0.0.1', port: 0 } };
+  const config = { ...defaults, http: { ...defaults.http, address: '127.0.0.1', port: 0, metricsAccess } };
   const started = await startOperator({
     api: connect(cluster.server.connection, { userAgent: name }),
+    reviewer: connect(cluster.server.connection, { userAgent: name }),
     config,
     pod: { namespace: NAMESPACE, name },
     log: createLog('silent'),
@@ -109,6 +110,24 @@ test('metrics tell of policies, writes, failures and the age of what is known', 
   }
   expect(text).toMatch(/data_direct_operator_watch_silence_seconds\{resource="nodes"\} \d/);
   expect(await page(first, '/nothing')).toMatchObject({ status: 404 });
+});
+
+test('who floods the metrics with tokens that the API server is slow to review does not cost the operator its lead', async () => {
+  const first = await operator('operator-0', 'TokenReview');
+  await probe(first, '/readyz', 200);
+  cluster.server.fail('silence', { plural: 'tokenreviews', times: 1000 });
+  const end = new AbortController();
+  onTestFinished(() => end.abort());
+  for (let token = 0; token < 40; token += 1) {
+    const headers = { authorization: `Bearer stranger-${token}` };
+    void fetch(`http://127.0.0.1:${first.httpPort}/metrics`, { headers, signal: end.signal }).catch(() => {});
+  }
+  const asked = (plural: string): number => cluster.server.requests.filter((one) => one.plural === plural).length;
+  await cluster.eventually(() => expect(asked('tokenreviews')).toBeGreaterThanOrEqual(16));
+  const since = cluster.clock.now();
+  await cluster.eventually(() => expect(cluster.clock.now() - since).toBeGreaterThan(20_000));
+  expect(lost).toEqual([]);
+  expect(await probe(first, '/readyz', 200)).toBe('leading');
 });
 
 test('phase changes are Events about the policy', async () => {

@@ -19,6 +19,8 @@ import { FIELD_MANAGER } from './objects.ts';
 
 export interface OperatorOptions {
   readonly api: KubeApi;
+  /** Connections of their own for asking who may read the metrics: who floods that page must not hold up the renewal of the Lease. */
+  readonly reviewer: Pick<KubeApi, 'create' | 'close'>;
   readonly config: Config;
   readonly pod: { readonly namespace: string; readonly name: string };
   readonly log: Log;
@@ -35,7 +37,7 @@ export interface Operator {
 
 /** Binds its port before anything else: a port that is taken is told at once. */
 export async function startOperator(options: OperatorOptions): Promise<Operator> {
-  const { api, config, pod, log, onLost, clock = systemClock } = options;
+  const { api, reviewer, config, pod, log, onLost, clock = systemClock } = options;
   let controller: Controller | undefined;
   const onError = (error: unknown): void => log.warn(errorFields(error), 'will be tried again');
   const recorder = new EventRecorder({
@@ -68,7 +70,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     type: metrics.registry.contentType,
     body: await metrics.registry.metrics(),
   });
-  const mayReadMetrics = accessReview({ api, path: '/metrics', fieldManager: FIELD_MANAGER, clock });
+  const mayReadMetrics = accessReview({ api: reviewer, path: '/metrics', fieldManager: FIELD_MANAGER, clock });
   const http = await servePages({
     ...config.http,
     onError,
@@ -120,6 +122,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
     await recorder.stop();
     await elector.stop();
     http.close();
+    reviewer.close();
     api.close();
   }
 }

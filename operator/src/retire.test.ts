@@ -32,6 +32,7 @@ async function installed({ obedient = true } = {}): Promise<void> {
   for (const name of ['node-a', 'node-b']) cluster.addNode(name, { 'datadirect.dev/pool': 'training' });
   const operator = await startOperator({
     api: connect(cluster.server.connection, { userAgent: 'operator' }),
+    reviewer: connect(cluster.server.connection, { userAgent: 'operator' }),
     config,
     pod: { namespace: NAMESPACE, name: 'operator-0' },
     log: createLog('silent'),
