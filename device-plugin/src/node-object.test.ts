@@ -203,6 +203,18 @@ test('a status that the server did not take is written later', async () => {
   expect(troubles).toContain('api');
 });
 
+test('an object that goes at the moment of a report is no trouble, as with a node’s last policy', async () => {
+  create(resource());
+  const { node } = follow();
+  await until(() => node.spec() !== undefined, 'a spec');
+  server.store.delete(dataDirectNodes, { name: NODE });
+  node.report(statusOf(), []);
+  await until(() => applies() === 1, 'the report');
+  create(resource({ name: 'second' }));
+  await until(() => node.spec()?.spec.resources[0]?.name === 'second', 'the spec of the next object');
+  expect(troubles).toEqual([]);
+});
+
 test('before the object is there nothing is reported, so that what it says already is not forgotten', async () => {
   const { node } = follow();
   node.report(statusOf(), []);

@@ -133,7 +133,10 @@ export class ClusterNodeObject implements NodeObject {
     });
     this.#writer = new WorkQueue({
       work: (_node, signal) => this.#write(signal),
-      onError: (_node, error) => onTrouble('api', error),
+      onError: (_node, error) => {
+        // An object that has just been deleted needs no telling: the reflector hears of it next.
+        if (!isKubeError(error, 'KUBE_NOT_FOUND')) onTrouble('api', error);
+      },
     });
     this.#events = new EventRecorder({
       api,
