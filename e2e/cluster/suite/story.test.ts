@@ -25,11 +25,12 @@ let world: World;
 const theWorld = (): World => world;
 
 beforeAll(async () => {
-  const image = await buildImage();
+  const building = buildImage();
+  building.catch(() => undefined); // told when it is waited for
   await removeNodeState();
   const cluster = await up({ fresh: true, report: (line) => console.log(line) });
   world = worldOf(cluster);
-  await cluster.importImage(image.archive);
+  await cluster.importImage((await building).archive);
   await installRelease(cluster).catch(async (error: unknown) => {
     await tellWhy(cluster);
     throw error;
