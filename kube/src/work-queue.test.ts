@@ -145,6 +145,17 @@ test('a server that says when to come again is obeyed', async () => {
   expect(await clock.skip()).toBeGreaterThanOrEqual(42_000);
 });
 
+test('a server that says when to come again is obeyed, whatever happens meanwhile', async () => {
+  const busy = new KubeError('KUBE_TOO_MANY_REQUESTS', 'busy', { retryAfterMs: 42_000 });
+  const { queue, clock, rounds, errors } = rig({ work: () => Promise.reject(busy) });
+  queue.add('a');
+  await until(() => errors.length === 1);
+  queue.add('a');
+  queue.addAfter('a', 250);
+  await clock.advance(41_999);
+  expect(rounds).toEqual(['a']);
+});
+
 test('of several later wishes the earliest counts, and a round now makes them void', async () => {
   const { queue, clock, rounds } = rig();
   queue.addAfter('a', 60_000);

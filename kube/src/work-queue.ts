@@ -1,7 +1,7 @@
 // Keys that want another look: each at most once in the queue, never two workers on one key, failures back off by key.
 import { retryDelay } from './backoff.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { KubeError } from './error.ts';
+import { isKubeError, KubeError } from './error.ts';
 
 export interface WorkQueueOptions {
   /** One level-triggered round for a key. A throw means: again, later (after a KubeError's `retryAfterMs`, or back-off). */
@@ -23,6 +23,8 @@ interface Entry {
   /** Asked for while running. */
   again: boolean;
   failures: number;
+  /** When the server that refused the last round wants to be asked again at the earliest. */
+  notBefore: number;
   later: { at: number; cancel: () => void } | undefined;
 }
 
@@ -59,11 +61,14 @@ export class WorkQueue {
     else this.#makeReady(key, entry);
   }
 
-  /** Asks for a round in `ms`; of several such wishes the earliest counts. May be called from within `work`. */
+  /**
+   * Asks for a round in `ms`; of several such wishes the earliest counts, but none before a server that refused the last round wants to
+   * be asked again. May be called from within `work`.
+   */
   addAfter(key: string, ms: number): void {
     if (this.#stopping.signal.aborted) return;
     const entry = this.#entry(key);
-    const at = this.#clock.now() + ms;
+    const at = Math.max(this.#clock.now() + ms, entry.notBefore);
     if (this.#ready.has(key) || (entry.later && entry.later.at <= at)) return;
     entry.later?.cancel();
     const due = (): void => {
@@ -71,7 +76,7 @@ export class WorkQueue {
       if (entry.running) entry.again = true;
       else this.#makeReady(key, entry);
     };
-    entry.later = { at, cancel: this.#clock.after(ms, due) };
+    entry.later = { at, cancel: this.#clock.after(at - this.#clock.now(), due) };
   }
 
   /** Keys that wait, now or for a time, or are worked on. */
@@ -91,7 +96,7 @@ export class WorkQueue {
   #entry(key: string): Entry {
     const known = this.#entries.get(key);
     if (known) return known;
-    const entry: Entry = { running: false, again: false, failures: 0, later: undefined };
+    const entry: Entry = { running: false, again: false, failures: 0, notBefore: 0, later: undefined };
     if (this.#stopping.signal.aborted) return entry;
     if (this.#entries.size >= this.#limit) {
       throw new KubeError('KUBE_QUEUE_FULL', `the work queue holds ${this.#limit} keys: ${key} was not taken`);
@@ -129,6 +134,7 @@ export class WorkQueue {
     } catch (error) {
       if (signal.aborted) return;
       entry.failures++;
+      entry.notBefore = this.#clock.now() + (isKubeError(error) ? (error.retryAfterMs ?? 0) : 0);
       this.addAfter(key, retryDelay(entry.failures, this.#retry, error));
       this.#options.onError(key, error, entry.failures);
     } finally {
