@@ -27,7 +27,12 @@ export async function dumpOf(
     const nic = nics.find(({ subFunction }) => !subFunction);
     const physfn = there.find((other) => other.fn.address === nic?.physicalFunction)?.fn.address;
     const subFunctions = nics.flatMap((each) => subFunctionEntry(host, each, paths) ?? []);
-    const extension = { physfn, ...(nic && extensionOf(nic, paths)), ...(subFunctions.length > 0 && { subFunctions }) };
+    const extension = {
+      physfn,
+      rdmaDevice: nic?.rdmaDevice,
+      ...(nic && extensionOf(nic, paths)),
+      ...(subFunctions.length > 0 && { subFunctions }),
+    };
     return entryOf(host, fn, modalias, extension);
   });
   return [hostEntry(host, snapshot), ...(await Promise.all(entries))];
@@ -44,7 +49,12 @@ function present({ sysfs }: Host): { readonly fn: PciFunction; readonly modalias
   });
 }
 
-async function entryOf(host: Host, fn: PciFunction, modalias: string, extension: Extension): Promise<object> {
+async function entryOf(
+  host: Host,
+  fn: PciFunction,
+  modalias: string,
+  { rdmaDevice, ...extension }: Extension,
+): Promise<object> {
   const { sysfs } = host;
   const { driver, iommuGroup, numaNode } = readAttachment(sysfs, fn);
   // One after the other: they reach the same device.
@@ -57,15 +67,17 @@ async function entryOf(host: Host, fn: PciFunction, modalias: string, extension:
     iommu_group: iommuGroup === undefined ? null : Number(iommuGroup),
     numa_node: numaNode ?? -1,
     ...(refused(vpd) ? {} : { vpd: compressed(vpd) }),
-    subsystems: subsystemsOf(host, fn.path),
+    subsystems: subsystemsOf(host, fn.path, rdmaDevice),
     virtual: { driver: driver ?? null, ...extension, refused: refusedOf({ ...extension.refused, vpd: withheld(vpd) }) },
   };
 }
 
-function subsystemsOf({ sysfs }: Host, path: string): object {
+/** The RDMA device itself before one that it has for subnet management: in the form nothing else tells them apart. */
+function subsystemsOf({ sysfs }: Host, path: string, rdmaDevice: string | undefined): object {
   const all = SUBSYSTEMS.flatMap((subsystem) => {
     const names = sysfs.list(`${path}/${subsystem}`);
-    return refused(names) || names.length === 0 ? [] : [[subsystem, names]];
+    if (refused(names) || names.length === 0) return [];
+    return [[subsystem, names.toSorted((a, b) => Number(b === rdmaDevice) - Number(a === rdmaDevice))]];
   });
   return Object.fromEntries(all) as object;
 }
@@ -79,7 +91,7 @@ function subFunctionEntry(host: Host, nic: NicSeen, paths: ReadonlyMap<string, P
   return {
     sfnum,
     auxiliary,
-    subsystems: subsystemsOf(host, path),
+    subsystems: subsystemsOf(host, path, nic.rdmaDevice),
     driver: driver ?? null,
     ...extension,
     refused: refusedOf(refusals),
@@ -92,6 +104,7 @@ function withheld(vpd: Answer<Buffer>): Errno | undefined {
 }
 
 interface Extension {
+  readonly rdmaDevice?: string | undefined;
   readonly refused?: Refusals;
   readonly [fact: string]: unknown;
 }

@@ -3,6 +3,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { Host } from '../host/host.ts';
+import { dumpOf } from '../cli/dump-file.ts';
+import { readNode } from '../cli/node.ts';
 import { chainOf } from '../pci/address.ts';
 import type { Change } from '../virtual/changes.ts';
 import { applyChange } from '../virtual/changes.ts';
@@ -10,6 +12,7 @@ import { ManualClock } from '../virtual/clock.ts';
 import type { VirtualHost } from '../virtual/host.ts';
 import { createVirtualHost } from '../virtual/host.ts';
 import { VirtualError } from '../virtual/errors.ts';
+import { parseFixture } from '../virtual/fixture.ts';
 import { loadFixture } from '../virtual/load.ts';
 import { Observer } from './observe.ts';
 import type { Path } from './path.ts';
@@ -525,6 +528,31 @@ describe('what reaches a device', () => {
     change(host, ['unbind', DMA]);
     const [path] = await observer.round({ trigger: { kind: 'uevents', functions: [] } });
     expect(path).toMatchObject({ reason: 'DmaDriverNotBound' });
+  });
+});
+
+describe('a NIC with a second RDMA device, for subnet management', () => {
+  it.each(['aa_smi', 'smi1'])(
+    'called %s is known by the one that has the uverbs node, and lends no umad of the other',
+    async (name) => {
+      const host = await tray();
+      const before = await pathOf(new Observer(host));
+      change(host, ['smi-add', 'mlx5_0', name]);
+      expect(host.sysfs.list('class/infiniband_mad')).toHaveLength(before.nic.umad.length + 9);
+      const observer = new Observer(host);
+      expect(await pathOf(observer)).toEqual(before);
+      change(host, ['smi-remove', name]);
+      expect(await pathOf(observer)).toEqual(before);
+    },
+  );
+
+  it('is dumped so that the same one is its RDMA device when the dump is a node again', async () => {
+    const host = await tray();
+    change(host, ['smi-add', 'mlx5_0', 'aa_smi']);
+    const dumped = JSON.stringify(await dumpOf(host, await readNode(host, 'None')));
+    const again = createVirtualHost(parseFixture('dump', JSON.parse(dumped)));
+    expect(again.sysfs.list('class/infiniband')).toContain('aa_smi');
+    expect(await new Observer(again).round()).toEqual(await new Observer(host).round());
   });
 });
 

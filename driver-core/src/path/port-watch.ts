@@ -17,7 +17,7 @@ interface Port {
   readonly path: string;
 }
 
-/** By parent: an SF has its PF's address and a port of its own. */
+/** By the file: a function may have several RDMA devices, an SF has its PF's address. */
 type States = ReadonlyMap<string, { readonly function: string; readonly state: string }>;
 
 export class PortWatch {
@@ -87,7 +87,7 @@ async function portStates(host: Host, of?: ReadonlySet<string>): Promise<States>
     const bytes = await host.sysfs.readSlow(path, chargedAt(parent));
     // A port that answers no more is one state, whichever errno says so.
     const state = refused(bytes) ? 'unreadable' : `${device} ${bytes.toString('latin1')}`;
-    return [parent, { function: address, state }] as const;
+    return [path, { function: address, state }] as const;
   });
   return new Map(await Promise.all(states));
 }
@@ -109,7 +109,7 @@ function portsOf({ sysfs }: Host): Port[] {
 }
 
 function differing(before: States, now: States): string[] {
-  const parents = new Set([...before.keys(), ...now.keys()]);
-  const changed = [...parents].filter((parent) => before.get(parent)?.state !== now.get(parent)?.state);
-  return [...new Set(changed.flatMap((parent) => (now.get(parent) ?? before.get(parent))?.function ?? []))];
+  const files = new Set([...before.keys(), ...now.keys()]);
+  const changed = [...files].filter((file) => before.get(file)?.state !== now.get(file)?.state);
+  return [...new Set(changed.flatMap((file) => (now.get(file) ?? before.get(file))?.function ?? []))];
 }

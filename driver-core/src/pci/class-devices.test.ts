@@ -1,10 +1,13 @@
 import { expect, it } from 'vitest';
 
+import { Errno } from '../host/host.ts';
 import { Tree } from '../virtual/filesystem.ts';
 import { ClassDevices } from './class-devices.ts';
 
 const NIC = { path: 'devices/pci0000:00/0000:00:00.0/0000:01:00.0' };
 const OTHER = { path: 'devices/pci0000:00/0000:00:00.0/0000:01:00.1' };
+
+const nothing = (path: string): Errno => new Errno('ENOENT', 2, path);
 
 /** /sys/class/<class>/<name> → …/<class>/<name> below the function; without a function below /sys/devices/virtual. */
 function classes(...devices: readonly (readonly [name: string, of?: { readonly path: string }])[]) {
@@ -14,7 +17,11 @@ function classes(...devices: readonly (readonly [name: string, of?: { readonly p
   };
   for (const [name, of] of devices) add(name, of);
   const names = (): Map<string, unknown> => tree.directory('class/net').entries;
-  const seen = new ClassDevices({ list: (path) => tree.list(path), link: (path) => tree.readLink(path) });
+  const seen = new ClassDevices({
+    list: (path) => tree.list(path),
+    link: (path) => tree.readLink(path),
+    read: nothing,
+  });
   return { add, remove: (name: string) => names().delete(name), seen };
 }
 

@@ -25,10 +25,12 @@ interface Known {
 
 /** As they stand at the first question for each class. */
 export class ClassDevices {
-  readonly #sysfs: Pick<Files, 'list' | 'link'>;
+  readonly #sysfs: Pick<Files, 'list' | 'link' | 'read'>;
   readonly #known = new Map<Class, Known>();
+  /** RDMA devices by their nodes. */
+  readonly #rdmaDevices = new Map<string, string | undefined>();
 
-  constructor(sysfs: Pick<Files, 'list' | 'link'>) {
+  constructor(sysfs: Pick<Files, 'list' | 'link' | 'read'>) {
     this.#sysfs = sysfs;
   }
 
@@ -38,11 +40,22 @@ export class ClassDevices {
     return known.byFunction.get(path) ?? [];
   }
 
+  /** Whose node it is: uverbs0 or umad0. */
+  rdmaDeviceOf(name: 'infiniband_verbs' | 'infiniband_mad', node: string): string | undefined {
+    if (!this.#rdmaDevices.has(node)) {
+      const ibdev = this.#sysfs.read(`class/${name}/${node}/ibdev`);
+      this.#rdmaDevices.set(node, refused(ibdev) ? undefined : ibdev.toString('utf8').trim());
+    }
+    return this.#rdmaDevices.get(node);
+  }
+
   /** Classes that have other names in them by now are read anew. */
   renew(): void {
     for (const [name, { names }] of this.#known) {
       const listed = this.#list(name);
-      if (listed.join('/') !== names) this.#read(name, listed);
+      if (listed.join('/') === names) continue;
+      this.#read(name, listed);
+      this.#rdmaDevices.clear();
     }
   }
 

@@ -150,11 +150,29 @@ export function readVirtuality(sysfs: Files, nic: PciFunction): Virtuality {
 
 export function devicesOf(nic: { readonly path: string }, classes: ClassDevices): NicDevices {
   return {
-    rdmaDevice: classes.of(nic, 'infiniband')[0],
-    uverbs: classes.of(nic, 'infiniband_verbs')[0],
-    umad: classes.of(nic, 'infiniband_mad'),
+    ...rdmaDevicesOf(nic, classes),
     fwctl: classes.of(nic, 'fwctl')[0],
     netdevs: classes.of(nic, 'net'),
+  };
+}
+
+/**
+ * A NIC with several planes may have a second RDMA device, for subnet management of each (`rdma dev add … type SMI`, hw/mlx5/main.c,
+ * mlx5_ib_add_sub_dev), under any name: it has umad nodes of its own and no uverbs node (core/uverbs_main.c, ib_uverbs_add_one).
+ */
+function rdmaDevicesOf(
+  nic: { readonly path: string },
+  classes: ClassDevices,
+): Pick<NicDevices, 'rdmaDevice' | 'uverbs' | 'umad'> {
+  const [first, ...more] = classes.of(nic, 'infiniband');
+  const [uverbs] = classes.of(nic, 'infiniband_verbs');
+  const umad = classes.of(nic, 'infiniband_mad');
+  if (more.length === 0) return { rdmaDevice: first, uverbs, umad };
+  const rdmaDevice = (uverbs === undefined ? undefined : classes.rdmaDeviceOf('infiniband_verbs', uverbs)) ?? first;
+  return {
+    rdmaDevice,
+    uverbs,
+    umad: umad.filter((node) => classes.rdmaDeviceOf('infiniband_mad', node) === rdmaDevice),
   };
 }
 

@@ -52,6 +52,9 @@ describe('a change that cannot be made says what and where', () => {
     [['vpd-set', DMA, 'RV', 'x'], 'vpd-set: <keyword>: expected a VPD keyword such as V3, got RV'],
     [['bind', DMA], 'bind 0009:03:00.0: the kernel answers EBUSY'],
     [['add', DMA], 'add 0009:03:00.0: it is on the bus'],
+    [['smi-add', 'mlx5_4', 'smi1'], 'smi-add 0016:03:00.0: the kernel answers EOPNOTSUPP'],
+    [['smi-add', 'mlx5_0', 'mlx5_1'], 'smi-add 0000:03:00.0: the kernel answers EEXIST'],
+    [['smi-remove', 'mlx5_0'], 'smi-remove: <name>: expected an RDMA device of type SMI, got mlx5_0'],
     [['rdma-namespaces', 'on'], 'rdma-namespaces: <mode>: expected shared or exclusive, got on'],
   ])('%j', (words, message) => {
     expect(() => change(...words)).toThrow(message);
@@ -89,6 +92,8 @@ test('every change can be undone: after all of them the machine is as before', (
     ['firmware-refuse', NIC, 'query_vuid', 'good'],
     ['rxe-add', 'rxe0'],
     ['rxe-remove', 'rxe0'],
+    ['smi-add', 'mlx5_0', 'smi1'],
+    ['smi-remove', 'smi1'],
     ['rdma-limit', '0'],
     ['rdma-limit', 'none'],
     ['hide-uverbs', NIC],

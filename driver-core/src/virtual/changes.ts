@@ -278,6 +278,17 @@ export const CHANGES: readonly ChangeKind[] = [
   kind('rxe-remove', [deviceName], 'take it away again', (kernel, name) => {
     if (!kernel.removeSoftwareDevice(name)) invalid('rxe-remove', '<name>', 'a software RDMA device', name);
   }),
+  kind(
+    'smi-add',
+    [rdmaDevice, deviceName],
+    'make its second RDMA device, as rdma dev add <name> type SMI parent <nic>',
+    (kernel, device, name) => {
+      insist('smi-add', device.nic, kernel.addSmiDevice(device, name));
+    },
+  ),
+  kind('smi-remove', [deviceName], 'take it away again', (kernel, name) => {
+    if (!kernel.removeSmiDevice(name)) invalid('smi-remove', '<name>', 'an RDMA device of type SMI', name);
+  }),
   kind('rdma-limit', [limit], 'how many contexts and objects the RDMA cgroup grants', (kernel, { most }) => {
     kernel.rdmaLimit = most;
   }),

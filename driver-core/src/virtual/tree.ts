@@ -4,8 +4,10 @@ import { Tree } from './filesystem.ts';
 import type { Firmware, PciFunction, PortState } from './hardware.ts';
 import type { FwctlDevice } from './kernel/fwctl.ts';
 import { errno } from './kernel/errno.ts';
-import { classDevicesOf, fwctlClassDevice, uverbsOf } from './kernel/kernel.ts';
+import { classDevicesOf, fwctlClassDevice, umadOf, uverbsOf } from './kernel/kernel.ts';
 import type { Kernel, RdmaDevice } from './kernel/kernel.ts';
+import type { SmiDevice } from './kernel/smi.ts';
+import { classDevicesOfSmi } from './kernel/smi.ts';
 import type { SoftwareDevice } from './kernel/software.ts';
 
 /** There whatever there is to stand in them. */
@@ -30,7 +32,11 @@ export function sysfs(kernel: Kernel): Tree {
   const present = [...kernel.hardware.values()].filter((one) => one.present);
   for (const one of present) addDevice(tree, kernel, one);
   for (const one of present) addVirtualFunctions(tree, one, present);
-  for (const device of kernel.rdmaDevices()) addRdmaDevice(tree, device);
+  for (const device of kernel.rdmaDevices()) {
+    addRdmaDevice(tree, device);
+    const smi = kernel.smiDeviceOf(device);
+    if (smi) addSmiDevice(tree, device.nic, smi);
+  }
   for (const device of kernel.softwareDevices()) addSoftwareDevice(tree, device);
   for (const one of present) addFwctl(tree, one, kernel.fwctlOf(one));
   return tree;
@@ -125,6 +131,22 @@ function addRdmaDevice(tree: Tree, device: RdmaDevice): void {
     if (each.subsystem === 'infiniband_mad') tree.file(`${at}/port`, '1\n');
   }
   if (nic.firmware !== undefined) addInfiniband(tree, `${below(nic)}/infiniband/${name}`, nic, nic.firmware);
+}
+
+/** One port a plane. */
+function addSmiDevice(tree: Tree, nic: PciFunction, smi: SmiDevice): void {
+  for (const { subsystem, name, node } of classDevicesOfSmi(smi, umadOf)) {
+    const at = addClassDevice(tree, nic, subsystem, name);
+    if (node === undefined) continue;
+    tree.file(`${at}/ibdev`, `${smi.name}\n`);
+    tree.file(`${at}/dev`, `${node.major}:${node.minor}\n`);
+  }
+  const at = `${below(nic)}/infiniband/${smi.name}`;
+  tree.file(`${at}/node_type`, '1: CA\n');
+  for (const [index] of smi.numbers.entries()) {
+    tree.file(`${at}/ports/${index + 1}/link_layer`, 'InfiniBand\n');
+    tree.file(`${at}/ports/${index + 1}/state`, `${portStates.ACTIVE.state}\n`, { reaches: nic.address });
+  }
 }
 
 /** Without a parent on any bus, so below /sys/devices/virtual. */

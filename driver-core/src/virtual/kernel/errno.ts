@@ -12,6 +12,7 @@ const numbers = {
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
+  EEXIST: 17,
   EFAULT: 14,
   EBUSY: 16,
   ENODEV: 19,

@@ -14,6 +14,8 @@ import { FwctlFile } from './fwctl.ts';
 import { methodTable } from './methods.ts';
 import { Mkeys } from './mkeys.ts';
 import { mlx5Ops } from './mlx5.ts';
+import type { SmiDevice } from './smi.ts';
+import { classDevicesOfSmi, PLANES } from './smi.ts';
 import type { SoftwareDevice } from './software.ts';
 import { softwareDevice } from './software.ts';
 import { auxiliaryEvent, classEvent, functionEvent } from './uevent.ts';
@@ -92,6 +94,7 @@ export class Kernel {
   readonly #dataDirect = new DataDirect();
   readonly #refusals = new Map<PciFunction, Map<string, Errno>>();
   readonly #softwareDevices = new Map<string, SoftwareDevice>();
+  readonly #smiDevices = new Map<RdmaDevice, SmiDevice>();
   readonly #fwctlDevices = new Map<PciFunction, FwctlDevice>();
   readonly #files = new Set<UverbsFile>();
   readonly #announce: (event: Announcement) => void;
@@ -122,6 +125,8 @@ export class Kernel {
   boot(bound: readonly PciFunction[]): void {
     const byName = bound.toSorted((a, b) => compareNumbered(rdmaName(a), rdmaName(b)));
     for (const one of byName) this.#bindAs(one, { name: one.names.infiniband[0], number: one.uverbsNumber });
+    for (const device of this.rdmaDevices())
+      for (const name of device.nic.names.infiniband.slice(1)) this.addSmiDevice(device, name);
   }
 
   /** Probes with the function's own driver; what the driver says when it does not want it. */
@@ -236,10 +241,44 @@ export class Kernel {
     return [...this.#softwareDevices.values()];
   }
 
+  smiDeviceOf(device: RdmaDevice): SmiDevice | undefined {
+    return this.#smiDevices.get(device);
+  }
+
+  /** `rdma dev add <name> type SMI parent <device>`: of InfiniBand alone, one each. */
+  addSmiDevice(parent: RdmaDevice, name: string): Answer<0> {
+    if (this.#smiDevices.has(parent) || this.#hasDevice(name)) return errno('EEXIST', name);
+    if (parent.nic.firmware?.linkLayer !== 'InfiniBand') return errno('EOPNOTSUPP', name);
+    const taken = this.#numbers();
+    const numbers = Array.from({ length: PLANES }, () => {
+      const number = lowestFree(taken);
+      taken.add(number);
+      return number;
+    });
+    const device: SmiDevice = { name, numbers };
+    this.#smiDevices.set(parent, device);
+    for (const each of classDevicesOfSmi(device, umadOf).toReversed())
+      this.#announce(classEvent('add', parent.nic, each));
+    return 0;
+  }
+
+  /** `rdma dev delete <name>`. */
+  removeSmiDevice(name: string): boolean {
+    const [parent, device] = [...this.#smiDevices].find(([, each]) => each.name === name) ?? [];
+    if (parent === undefined || device === undefined) return false;
+    this.#smiDevices.delete(parent);
+    for (const each of classDevicesOfSmi(device, umadOf)) this.#announce(classEvent('remove', parent.nic, each));
+    return true;
+  }
+
+  #hasDevice(name: string): boolean {
+    const devices = [...this.rdmaDevices(), ...this.softwareDevices(), ...this.#smiDevices.values()];
+    return devices.some((device) => device.name === name);
+  }
+
   /** `rdma link add <name> type rxe`; false where the name is taken. */
   addSoftwareDevice(name: string): boolean {
-    const devices = [...this.rdmaDevices(), ...this.softwareDevices()];
-    if (devices.some((device) => device.name === name)) return false;
+    if (this.#hasDevice(name)) return false;
     const device = softwareDevice(name, this.#freeNumber(), () => this.#mayCharge());
     this.#softwareDevices.set(name, device);
     return true;
@@ -254,7 +293,8 @@ export class Kernel {
 
   /** uverbs and umad number their nodes across all drivers. */
   #numbers(): Set<number> {
-    return new Set([...this.rdmaDevices(), ...this.softwareDevices()].map(({ number }) => number));
+    const ofSmi = [...this.#smiDevices.values()].flatMap(({ numbers }) => numbers);
+    return new Set([...[...this.rdmaDevices(), ...this.softwareDevices()].map(({ number }) => number), ...ofSmi]);
   }
 
   #freeNumber(): number {
@@ -359,6 +399,8 @@ export class Kernel {
 
   #unregisterRdmaDevice(device: RdmaDevice): void {
     const { nic } = device;
+    const smi = this.#smiDevices.get(device);
+    if (smi) this.removeSmiDevice(smi.name);
     device.gone = true;
     this.#rdmaDevices.delete(nic);
     this.#dataDirect.removeNic(nic);
@@ -429,8 +471,7 @@ export function fwctlClassDevice({ number }: FwctlDevice): ClassDevice {
   return { subsystem: 'fwctl', name: `fwctl${number}`, node };
 }
 
-function umadOf(device: RdmaDevice): ClassDevice {
-  const { number } = device;
+export function umadOf({ number }: { readonly number: number }): ClassDevice {
   const node = { major: INFINIBAND_MAJOR, minor: number, path: `infiniband/umad${number}` };
   return { subsystem: 'infiniband_mad', name: `umad${number}`, node };
 }
