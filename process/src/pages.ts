@@ -47,10 +47,16 @@ export interface PageServerOptions extends Pick<HttpConfig, 'address' | 'port' |
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 5000;
 const MOST_CONNECTIONS = 64;
+/** Node looks for requests that are late every 30 s, which wakes a process that nobody talks to. Until it looks, they hold connections of which there are few. */
+const LOOK_FOR_LATE_MS = 10 * 60_000;
 
 /** Listens before it resolves; rejects where the port is taken or the certificate is unusable. */
 export async function servePages({ address, port, tls, pages, onError }: PageServerOptions): Promise<PageServer> {
-  const options = { requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS };
+  const options = {
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: LOOK_FOR_LATE_MS,
+  };
   const https = tls && createHttpsServer({ ...options, ...readTls(tls) });
   const server: Server = https ?? createHttpServer(options);
   server.on('request', (request, response) => {
@@ -114,15 +120,20 @@ function readTls({ certificate, key }: TlsFiles): { cert: Buffer; key: Buffer } 
 
 /** The directory is watched: a Secret is changed by turning the symbolic link ..data. */
 function whenChanged({ certificate }: TlsFiles, apply: () => void, onError: (error: unknown) => void): () => void {
-  const watcher = watch(dirname(certificate), () => {
+  const look = (): void => {
     try {
       apply();
     } catch (error) {
       onError(error); // certificate and key change one after the other: the next event brings the pair
     }
-  });
-  watcher.on('error', onError);
-  return () => watcher.close();
+  };
+  try {
+    const watcher = watch(dirname(certificate), look).on('error', onError);
+    return () => watcher.close();
+  } catch (error) {
+    onError(error); // no inotify instance left on the node: a renewed one waits for a restart
+    return () => {};
+  }
 }
 
 /**
