@@ -1,4 +1,4 @@
-import type { Condition, DataDirectPathStatus } from '@data-direct/crds';
+import type { Condition, DataDirectPathStatus, NodePath } from '@data-direct/crds';
 import { dataDirectPathStatusSchema } from '@data-direct/crds/schema';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -288,6 +288,15 @@ test('the order in which nodes are read makes no difference, and every path is c
       expect(ready + (status.reasons ?? []).reduce((sum, { paths }) => sum + paths, 0)).toBe(total);
     }),
   );
+});
+
+test('a node all of whose paths are excluded is not counted as ready', () => {
+  const excluded: Partial<NodePath> = { state: 'Unavailable', reason: 'Excluded', message: 'cable on order' };
+  const nodes = [
+    settledNode([gb300], { paths: [pathOf(0, excluded)] }),
+    settledNode([gb300], { name: 'node-b', paths: [pathOf(0), pathOf(1, excluded)] }),
+  ];
+  expect(statusOf(gb300, nodes).nodes).toEqual({ selected: 2, ready: 1, degraded: 0, notReporting: 0 });
 });
 
 test('a policy with more slips than a condition can hold is told as many as fit', () => {

@@ -51,7 +51,7 @@ export function rollUp(policy: Policy, reports: readonly NodeReport[], now: stri
     conditions: conditionsOf(policy, summary, now),
     nodes: {
       selected: nodes.length,
-      ready: nodes.filter((node) => isEquipped(node) && !isDegraded(node)).length,
+      ready: nodes.filter(isReady).length,
       degraded: summary.degradedNodes,
       notReporting: summary.silent.length,
     },
@@ -93,6 +93,11 @@ function judge(policy: Policy, report: NodeReport): JudgedNode {
 
 function isEquipped({ paths }: JudgedNode): boolean {
   return paths.length > 0;
+}
+
+/** A node all of whose paths are excluded has none to be ready. */
+function isReady(node: JudgedNode): boolean {
+  return node.paths.some(({ verdict }) => verdict === 'ready') && !isDegraded(node);
 }
 
 function isDegraded({ paths, trouble }: JudgedNode): boolean {
