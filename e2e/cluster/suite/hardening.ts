@@ -1,7 +1,7 @@
 // Chapter: the agent with the least rights, on what it takes for real hardware; metrics for those alone who may have them; the node's
 // rdma-core for images with an old one. All in one, because each change of an agent's rights or values is a rollout.
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,6 +128,18 @@ export function hardening(world: () => World): void {
       expect(await rootMountOptions(pid)).toContain('ro');
       expect(pod.spec?.containers[0]?.securityContext?.privileged ?? false).toBe(false);
       expect(pod.spec?.containers[0]?.securityContext?.seccompProfile?.type).toBe('RuntimeDefault');
+    });
+
+    test('what it makes on the node is for root alone', async () => {
+      const plugins = '/var/lib/kubelet/device-plugins';
+      const sockets = (await readdir(plugins))
+        .filter((name) => name.startsWith('datadirect'))
+        .map((name) => join(plugins, name));
+      expect(sockets).toHaveLength(1);
+      for (const file of [...sockets, join(nodeDirectories[0], 'spec.json')]) {
+        const { uid, mode } = await stat(file);
+        expect([file, uid, mode & 0o777]).toEqual([file, 0, 0o600]);
+      }
     });
 
     test('paths are paired by the VPD alone, because the device cgroup keeps the kernel from being asked', async () => {

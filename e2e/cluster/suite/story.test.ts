@@ -58,8 +58,8 @@ judging(theWorld);
 measuring(theWorld, 'after work');
 restarting(theWorld);
 outlasting(theWorld);
+agreeing(theWorld); // needs no operator: the one that the node's reboot left behind may have to wait for a lease to run out
 hardening(theWorld);
-agreeing(theWorld);
 upgrading(theWorld);
 uninstalling(theWorld);
 
