@@ -17,6 +17,7 @@ export type Trigger =
 
 /** Of these NICs (their ids) those that a trigger speaks of. What is said of a PF may be about an SF of it, which has no address of its own. */
 export function named({ functions }: { readonly functions: readonly string[] }, nics: Iterable<string>): string[] {
+  if (functions.length === 0) return [];
   const spokenOf = new Set(functions);
   return [...nics].filter((id) => spokenOf.has(id) || spokenOf.has(pciAddressIn(id)));
 }

@@ -27,8 +27,6 @@ interface Kept {
   readonly attachment: Attachment;
   /** Of NICs. */
   readonly virtuality: Virtuality | undefined;
-  /** Of its attributes. */
-  readonly malformed: readonly Malformed[];
 }
 
 export class FunctionObserver {
@@ -37,6 +35,8 @@ export class FunctionObserver {
   /** By path: a function that was removed and came back elsewhere is another. */
   readonly #known = new Map<string, PciFunction>();
   readonly #kept = new Map<string, Kept>();
+  /** What is wrong in what is kept, by path. */
+  readonly #malformed = new Map<string, readonly Malformed[]>();
   #classes: ClassDevices;
   /** By the path of their PF. Undefined: not looked for since something happened to a function. */
   #subFunctions: ReadonlyMap<string, readonly SubFunction[]> | undefined;
@@ -59,7 +59,7 @@ export class FunctionObserver {
         return { fn, ...attachment, incarnation };
       }),
       gpus: ofKind('gpu').map((fn) => ({ fn, ...this.#attached(fn).attachment })),
-      malformed: [...malformed, ...[...this.#kept.values()].flatMap((kept) => kept.malformed)],
+      malformed: [...malformed, ...[...this.#malformed].flatMap(([path, some]) => (this.#kept.has(path) ? some : []))],
     };
   }
 
@@ -132,7 +132,9 @@ export class FunctionObserver {
     const malformed: Malformed[] = [];
     const attachment = readAttachment(this.#sysfs, fn, (each) => malformed.push(each));
     const virtuality = fn.kind === 'nic' ? readVirtuality(this.#sysfs, fn) : undefined;
-    const seen = { incarnation, attachment, virtuality, malformed };
+    const seen = { incarnation, attachment, virtuality };
+    if (malformed.length > 0) this.#malformed.set(fn.path, malformed);
+    else this.#malformed.delete(fn.path);
     this.#kept.set(fn.path, seen);
     return seen;
   }
