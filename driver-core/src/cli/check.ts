@@ -46,7 +46,7 @@ interface Finding {
   readonly verdict: 'OK' | 'FAIL' | 'SKIP';
   /** A path's name, or ACS. */
   readonly subject: string;
-  /** PCI addresses of the NIC, or of the ports. */
+  /** The path's id, or the PCI addresses of the ports. */
   readonly functions: readonly string[];
   readonly reason: Path['reason'] | undefined;
   readonly message: string;
