@@ -9,7 +9,7 @@ type General2 = Partial<ValuesOf<typeof generalCapabilities2>>;
 export type Capabilities = General & General2;
 
 /** An InfiniBand port whose management goes by HCA_VPORT commands (ib_virt): that spares all of Ethernet, flow steering and MADs. */
-export const OWN_CAPABILITIES: Capabilities = {
+export const OWN_CAPABILITIES = {
   port_type: 0,
   ib_virt: 1,
   num_ports: 1,
@@ -36,7 +36,7 @@ export const OWN_CAPABILITIES: Capabilities = {
   ud: 1,
   xrc: 1,
   cd: 1,
-  log_max_mkey: 22,
+  log_max_mkey: 18,
   log_max_pd: 16,
   log_max_xrcd: 16,
   log_max_transport_domain: 16,
@@ -53,7 +53,7 @@ export const OWN_CAPABILITIES: Capabilities = {
   query_vuid: 1,
   data_direct: 1,
   crossing_vhca_mkey: 1,
-};
+} as const satisfies Capabilities;
 
 export function isCapability(name: string): name is keyof Capabilities {
   return Object.hasOwn(generalCapabilities.fields, name) || Object.hasOwn(generalCapabilities2.fields, name);

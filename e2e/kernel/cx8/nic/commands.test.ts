@@ -87,6 +87,34 @@ describe('a command', () => {
     expect(rig.due).toEqual([]);
   });
 
+  it('that ends, changes or asks for what does not exist is refused with BAD_RES, whichever command it is', () => {
+    const about = /^(?:DESTROY|DEALLOC)_|_QP$/;
+    const names = (Object.keys(COMMANDS) as CommandName[]).filter((name) => about.test(name) && name !== 'CREATE_QP');
+    expect(names.length).toBeGreaterThan(18);
+    for (const name of names) {
+      const input = header(opcodeOf(name), 0x110);
+      input.writeUInt32BE(0x77, 8);
+      expect([name, new Rig().command(input, 0x200).status]).toEqual([name, STATUS.BAD_RES]);
+    }
+  });
+
+  it('that ends something ends it once', () => {
+    const rig = new Rig();
+    const named = header(opcodeOf('DEALLOC_PD'));
+    named.writeUInt32BE(rig.number('ALLOC_PD'), 8);
+    expect([rig.command(named).status, rig.command(named).status]).toEqual([0, STATUS.BAD_RES]);
+    named.writeUInt32BE(rig.number('ALLOC_XRCD'), 8);
+    expect(rig.command(named).status).toBe(STATUS.BAD_RES);
+  });
+
+  it('that makes something whose number has 8 bits gives such a number, and is refused when there is none left', () => {
+    const rig = new Rig();
+    for (let others = 0; others < 300; others += 1) rig.number('ALLOC_PD');
+    const numbers = Array.from({ length: 255 }, () => rig.number('ALLOC_Q_COUNTER'));
+    expect([new Set(numbers).size, Math.min(...numbers), Math.max(...numbers)]).toEqual([255, 1, 255]);
+    expect(rig.command(header(opcodeOf('ALLOC_Q_COUNTER'))).status).toBe(STATUS.LIMIT);
+  });
+
   it('of any name, full of ones, is answered: done or refused', () => {
     for (const name of Object.keys(COMMANDS)) {
       const rig = new Rig();

@@ -18,20 +18,42 @@ const mostTranslationBytes = 64 * 1024 * 1024;
 /** crossing → KSM → physical is two steps; a driver cannot make us follow a ring. */
 const deepest = 4;
 
+/** The lists of all keys of a NIC together. Without an end to it a driver could make this process as large as it likes. */
+export class ListRoom {
+  #left = 4 * mostTranslationBytes;
+
+  take(bytes: number): void {
+    if (bytes > this.#left) throw new CommandFailure('NO_RES', 'the memory keys have too many translations together');
+    this.#left -= bytes;
+  }
+
+  give(bytes: number): void {
+    this.#left += bytes;
+  }
+}
+
 export class MemoryKey {
   readonly index: number;
   /** Reaches memory by the DMA function instead of by the NIC. */
   readonly dataDirect: boolean;
   readonly context: Buffer;
+  readonly #room: ListRoom;
   #translations: Buffer;
 
-  constructor(index: number, command: Buffer) {
+  constructor(index: number, command: Buffer, room: ListRoom) {
     const create = createMkeyIn.read(command);
     this.index = index;
     this.dataDirect = create.data_direct === 1;
     this.context = Buffer.from(create.memory_key_mkey_entry);
     const bytes = create.translations_octword_actual_size * OCTWORD;
+    this.#room = room;
     this.#translations = Buffer.from(command.subarray(TRANSLATIONS, TRANSLATIONS + bytes));
+    room.take(this.#translations.length);
+  }
+
+  /** The key is at its end. */
+  release(): void {
+    this.#room.give(this.#translations.length);
   }
 
   get mode(): number {
@@ -55,6 +77,7 @@ export class MemoryKey {
       );
     }
     if (end > this.#translations.length) {
+      this.#room.take(end - this.#translations.length);
       this.#translations = Buffer.concat([this.#translations], end);
     }
     bytes.copy(this.#translations, offset);

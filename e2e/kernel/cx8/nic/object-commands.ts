@@ -1,4 +1,5 @@
 // Commands that make, change and end things: queues, queue pairs, memory keys, and the many that are no more than a number here.
+import { OWN_CAPABILITIES } from './capabilities.ts';
 import { CompletionQueue } from './completion-queue.ts';
 import { EVENT, EventQueue } from './event-queue.ts';
 import type { CommandRow, Firmware, Handler } from './firmware.ts';
@@ -16,18 +17,47 @@ import {
 import { MemoryKey } from './memory-key.ts';
 import type { CommandName } from './opcodes.ts';
 import { QP_STATE, QueuePair, type TransitionName, TRANSITIONS } from './queue-pair.ts';
-import { existing } from './resources.ts';
+import { existing, mustHaveRoom, takeOut } from './resources.ts';
 import { CommandFailure } from './status.ts';
 
 const ok: Handler = () => {};
 const numberOf = (input: Buffer): number => numberedIn.get(input, 'pd');
 const answerNumber = (output: Buffer, number: number): void => numberedOut.write(output, { pd: number });
 
-const number: CommandRow = {
-  output: numberedOut,
-  run: ({ resources }, _input, output) => answerNumber(output, resources.nextNumber()),
-};
-const freed: CommandRow = { input: numberedIn, run: ok };
+const { log_max_cq: LOG_MOST_CQS, log_max_qp: LOG_MOST_QPS, log_max_mkey: LOG_MOST_KEYS } = OWN_CAPABILITIES;
+/** log_max_pd, log_max_xrcd and their like. */
+const LOG_MOST_BARE = 16;
+
+/** Things that are no more than a number here, which for some has 8 or 16 bits: a row that makes one and a row that ends it. */
+function bare(what: string, bits = 24): { made: CommandRow; ended: CommandRow } {
+  const numbersIn = ({ resources: { numbers } }: Firmware): Set<number> => {
+    const found = numbers.get(what) ?? new Set();
+    numbers.set(what, found);
+    return found;
+  };
+  const make: Handler = (firmware, _input, output) => {
+    const taken = numbersIn(firmware);
+    mustHaveRoom(taken, what, Math.min(bits, LOG_MOST_BARE));
+    let number = firmware.resources.nextNumber();
+    if (number >= 2 ** bits) for (number = 1; taken.has(number);) number += 1;
+    taken.add(number);
+    answerNumber(output, number);
+  };
+  const end: Handler = (firmware, input) => {
+    const number = numberOf(input);
+    if (!numbersIn(firmware).delete(number)) throw new CommandFailure('BAD_RES', `there is no ${what} ${number}`);
+  };
+  return { made: { output: numberedOut, run: make }, ended: { input: numberedIn, run: end } };
+}
+
+const protectionDomain = bare('protection domain');
+const xrcDomain = bare('XRC domain');
+const transportDomain = bare('transport domain');
+const userContext = bare('user context', 16);
+const counterSet = bare('counter set', 8);
+// The kernel makes shared receive queues for itself and never posts to them; receiving through one is not emulated.
+const xrcReceiveQueue = bare('XRC shared receive queue');
+const sharedReceiveQueue = bare('shared receive queue');
 
 /** User access regions lie behind the initialization segment and before the MSI-X table (doorbells.ts). */
 const FIRST_UAR = 0x10;
@@ -41,7 +71,10 @@ const allocUar: Handler = ({ resources: { uars } }, _input, output) => {
   answerNumber(output, uar);
 };
 
-const deallocUar: Handler = ({ resources }, input) => void resources.uars.delete(numberOf(input));
+const deallocUar: Handler = ({ resources }, input) => {
+  const uar = numberOf(input);
+  if (!resources.uars.delete(uar)) throw new CommandFailure('BAD_RES', `there is no UAR page ${uar}`);
+};
 
 /** An EQ has an 8-bit number. */
 const createEq: Handler = ({ resources, hardware }, input, output) => {
@@ -53,26 +86,28 @@ const createEq: Handler = ({ resources, hardware }, input, output) => {
   answerNumber(output, eqn);
 };
 
-const destroyEq: Handler = ({ resources }, input) => void resources.eqs.delete(numberOf(input) & 0xff);
+const destroyEq: Handler = ({ resources }, input) => void takeOut(resources.eqs, 'event queue', numberOf(input) & 0xff);
 
 const createCq: Handler = ({ resources, hardware }, input, output) => {
   const eqn = cqc.get(createCqIn.get(input, 'cq_context'), 'c_eqn_or_apu_element');
   const events = existing(resources.eqs, 'event queue', eqn);
+  mustHaveRoom(resources.cqs, 'completion queue', LOG_MOST_CQS);
   const cqn = resources.nextNumber();
   const onOverrun = (): void => resources.tell({ type: EVENT.CQ_ERROR, data: cqn });
   resources.cqs.set(cqn, new CompletionQueue(hardware, cqn, input, events, onOverrun));
   answerNumber(output, cqn);
 };
 
-const destroyCq: Handler = ({ resources }, input) => void resources.cqs.delete(numberOf(input));
+const destroyCq: Handler = ({ resources }, input) => void takeOut(resources.cqs, 'completion queue', numberOf(input));
 
 const createQp: Handler = ({ resources, hardware }, input, output) => {
+  mustHaveRoom(resources.qps, 'queue pair', LOG_MOST_QPS);
   const qpn = resources.nextNumber();
   resources.qps.set(qpn, new QueuePair(hardware, qpn, input));
   answerNumber(output, qpn);
 };
 
-const destroyQp: Handler = ({ resources }, input) => void resources.qps.delete(numberOf(input));
+const destroyQp: Handler = ({ resources }, input) => void takeOut(resources.qps, 'queue pair', numberOf(input));
 
 const queryQp: Handler = ({ resources }, input, output) => {
   const qp = existing(resources.qps, 'queue pair', numberOf(input));
@@ -90,12 +125,14 @@ function transition(name: TransitionName): CommandRow {
 }
 
 const createMkey: Handler = ({ resources }, input, output) => {
+  mustHaveRoom(resources.mkeys, 'memory key', LOG_MOST_KEYS);
   const index = resources.nextNumber();
-  resources.mkeys.set(index, new MemoryKey(index, input));
+  resources.mkeys.set(index, new MemoryKey(index, input, resources.lists));
   answerNumber(output, index);
 };
 
-const destroyMkey: Handler = ({ resources }, input) => void resources.mkeys.delete(numberOf(input));
+const destroyMkey: Handler = ({ resources }, input) =>
+  takeOut(resources.mkeys, 'memory key', numberOf(input)).release();
 
 export const objectCommands: Partial<Record<CommandName, CommandRow>> = {
   ALLOC_UAR: { output: numberedOut, run: allocUar },
@@ -112,20 +149,19 @@ export const objectCommands: Partial<Record<CommandName, CommandRow>> = {
   CREATE_MKEY: { input: createMkeyIn, output: numberedOut, run: createMkey },
   DESTROY_MKEY: { input: numberedIn, run: destroyMkey },
 
-  ALLOC_PD: number,
-  DEALLOC_PD: freed,
-  ALLOC_XRCD: number,
-  DEALLOC_XRCD: freed,
-  ALLOC_TRANSPORT_DOMAIN: number,
-  DEALLOC_TRANSPORT_DOMAIN: freed,
-  CREATE_UCTX: number,
-  DESTROY_UCTX: freed,
-  ALLOC_Q_COUNTER: number,
-  DEALLOC_Q_COUNTER: freed,
+  ALLOC_PD: protectionDomain.made,
+  DEALLOC_PD: protectionDomain.ended,
+  ALLOC_XRCD: xrcDomain.made,
+  DEALLOC_XRCD: xrcDomain.ended,
+  ALLOC_TRANSPORT_DOMAIN: transportDomain.made,
+  DEALLOC_TRANSPORT_DOMAIN: transportDomain.ended,
+  CREATE_UCTX: userContext.made,
+  DESTROY_UCTX: userContext.ended,
+  ALLOC_Q_COUNTER: counterSet.made,
+  DEALLOC_Q_COUNTER: counterSet.ended,
   QUERY_Q_COUNTER: { run: ok },
-  // The kernel makes shared receive queues for itself and never posts to them; receiving through one is not emulated.
-  CREATE_XRC_SRQ: number,
-  DESTROY_XRC_SRQ: freed,
-  CREATE_RMP: number,
-  DESTROY_RMP: freed,
+  CREATE_XRC_SRQ: xrcReceiveQueue.made,
+  DESTROY_XRC_SRQ: xrcReceiveQueue.ended,
+  CREATE_RMP: sharedReceiveQueue.made,
+  DESTROY_RMP: sharedReceiveQueue.ended,
 };

@@ -2,7 +2,7 @@
 import type { CompletionQueue } from './completion-queue.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { Hardware } from './hardware.ts';
-import type { MemoryKey } from './memory-key.ts';
+import { ListRoom, type MemoryKey } from './memory-key.ts';
 import type { QueuePair } from './queue-pair.ts';
 import { CommandFailure } from './status.ts';
 
@@ -12,7 +12,11 @@ export class Resources {
   readonly cqs = new Map<number, CompletionQueue>();
   readonly qps = new Map<number, QueuePair>();
   readonly mkeys = new Map<number, MemoryKey>();
+  /** For the translations of all memory keys. */
+  readonly lists = new ListRoom();
   readonly uars = new Set<number>();
+  /** By what they are of: things that are no more than a number here. */
+  readonly numbers = new Map<string, Set<number>>();
   #lastNumber = 0;
 
   constructor(hardware: Hardware) {
@@ -30,6 +34,19 @@ export class Resources {
   tell(event: Parameters<EventQueue['post']>[0] & { type: number }): void {
     for (const eq of this.eqs.values()) if (eq.wants(event.type)) eq.post(event);
   }
+}
+
+/** Before one more is put in. Number 0 is none. */
+export function mustHaveRoom(things: { readonly size: number }, what: string, logMost: number): void {
+  const most = 2 ** logMost - 1;
+  if (things.size >= most) throw new CommandFailure('LIMIT', `there are ${most} ${what}s already`);
+}
+
+/** Takes one out; the refusal of a command that names one that does not exist. */
+export function takeOut<T>(map: Map<number, T>, what: string, number: number): T {
+  const found = existing(map, what, number);
+  map.delete(number);
+  return found;
 }
 
 /** `map`'s entry, or the refusal of a command that names one that does not exist. */

@@ -194,6 +194,30 @@ describe('a UMR', () => {
     expect(cq.poll()).toEqual(failed('LOCAL_OPERATION'));
   });
 
+  it('that makes the lists of all keys longer than there is room for fails, until a key is gone', () => {
+    const most = 2 ** 22 - 1;
+    const make = (): number =>
+      rig.createMkey({ ...split(ACCESS_MODE.KSM), free: 1, log_page_size: 12, translations_octword_size: most });
+    // One entry at the end of a list of 64 MiB.
+    const fillLast = (key: number): void => {
+      ksm(physical, FAR).copy(list.bytes);
+      const control = umrControl({ flags: 0x10, octowords: 1, offset: (most - 1) & 0xffff });
+      control.writeUInt32BE((most - 1) >>> 16, 0x10);
+      umr.post(OPCODE.UMR, [control, mkc.encode({}), localSegment(ownKey, list.address, 16)], { immediate: key });
+    };
+    const keys = [make(), make(), make(), make(), make()];
+    for (const key of keys) fillLast(key);
+    expect(keys.map(() => cq.poll())).toEqual([ok, ok, ok, ok, failed('LOCAL_OPERATION')]);
+    expect(rig.log.at(-1)).toContain('the memory keys have too many translations together');
+    const named = Buffer.alloc(16);
+    named.writeUInt32BE((keys[0] ?? 0) >>> 8, 8);
+    rig.run('DESTROY_MKEY', named);
+    umr = rig.createQp(cq, { service: SERVICE.UMR });
+    umr.connect(0, 0);
+    fillLast(keys[4] ?? 0);
+    expect(cq.poll()).toEqual(ok);
+  });
+
   it('on a key that does not exist fails', () => {
     umr.post(OPCODE.UMR, [umrControl({ flags: 0x80 }), mkc.encode({})], { immediate: 0x12_3400 });
     expect(cq.poll()).toEqual(failed('LOCAL_OPERATION'));
