@@ -22,7 +22,7 @@ export default defineConfig({
       [new URL('../../scripts/unfinished.ts', import.meta.url).pathname, { minutes: 20 }],
       new TableReporter(),
     ],
-    fileParallelism: false, // two emulated machines at once on two cores take longer than one after the other
+    maxWorkers: 2, // a machine for each kernel; vitest by itself would run one after the other on two cores
     testTimeout: 60_000,
     hookTimeout: 300_000,
   },

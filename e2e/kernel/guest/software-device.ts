@@ -2,7 +2,6 @@
 // answers should be stands in ../suite/software-device.ts.
 
 import { existsSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Device, Host } from '../../../driver-core/src/host/host.ts';
 import { openLinuxHost } from '../../../driver-core/src/host/linux.ts';
 import * as abi from '../../../driver-core/src/verbs/abi.ts';
@@ -11,6 +10,7 @@ import { probe, registerDmabuf } from '../../../driver-core/src/verbs/memory-reg
 import { call, handle, output } from '../../../driver-core/src/verbs/request.ts';
 import { code, must } from './answers.ts';
 import { ordinaryRegistration } from './ask-nic.ts';
+import { eventually } from './eventually.ts';
 import { addRxeLink } from './rdma-link.ts';
 import { shell } from './shell.ts';
 
@@ -38,8 +38,8 @@ export async function askSoftwareDevice(): Promise<Record<string, string>> {
 async function makeSoftwareDevice(): Promise<void> {
   await shell('modprobe ib_uverbs; modprobe dummy; ip link set dummy0 up');
   addRxeLink('rxe0', 'dummy0');
-  // The node is made after the link; the request that waits for us has its end.
-  while (!existsSync(`/dev/infiniband/${uverbs}`)) await sleep(20);
+  const node = `/dev/infiniband/${uverbs}`; // made after the link
+  await eventually('the software device', () => (existsSync(node) ? '' : node));
 }
 
 async function askWithoutContext(host: Host): Promise<Record<string, string>> {
