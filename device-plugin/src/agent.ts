@@ -62,11 +62,10 @@ export class Agent {
     this.#options = options;
     this.#kubelet = new Kubelet({
       directory,
-      hostPath: files.hostPath,
+      files,
       podResources,
       gpuNames,
       verify: (nics, level) => hardware.verify(nics, level),
-      hasCdiDevice: files.hasCdiDevice,
       events: kubeletEvents(log, metrics, {
         reportAgain: this.#reportBell.ring,
         roundAgain: this.#roundBell.ring,

@@ -138,6 +138,18 @@ test('a file that somebody deleted comes back with the next round', async () => 
   expect(names()).toHaveLength(4);
 });
 
+test('what is said of names may be kept until files are published, or cannot be', async () => {
+  const before = cdi.has;
+  expect(cdi.has).toBe(before);
+  await publish();
+  const published = cdi.has;
+  expect(published).not.toBe(before);
+  rmSync(directory, { recursive: true });
+  writeFileSync(directory, 'a file where the directory should be');
+  await publish();
+  expect(cdi.has).not.toBe(published);
+});
+
 test('where nothing can be written no names are given, and that is told', async () => {
   writeFileSync(directory, 'a file where the directory should be');
   await publish();

@@ -22,15 +22,18 @@ const OURS = new RegExp(`^${GROUP.replaceAll('.', String.raw`\.`)}-[a-z0-9-]+\\.
 
 export class CdiDirectory {
   readonly #options: CdiDirectoryOptions;
-  #published: ReadonlySet<string> = new Set();
+  #has = among(new Set());
 
   constructor(options: CdiDirectoryOptions) {
     this.#options = options;
   }
 
-  /** Whether the runtime finds this device by its name. A name that nobody finds would keep the container from starting. */
-  has(name: string): boolean {
-    return this.#published.has(name);
+  /**
+   * Whether the runtime finds a device by its name; one that nobody finds would keep the container from starting. Another function once
+   * files were published.
+   */
+  get has(): (name: string) => boolean {
+    return this.#has;
   }
 
   /**
@@ -46,9 +49,9 @@ export class CdiDirectory {
       for (const spec of wanted) this.#write(spec, before);
       for (const [kind] of before)
         if (!wanted.some((spec) => spec.kind === kind)) rmSync(this.#file(kind), { force: true });
-      this.#published = new Set(wanted.flatMap(({ kind, devices }) => devices.map(({ name }) => `${kind}=${name}`)));
+      this.#has = among(new Set(wanted.flatMap(({ kind, devices }) => devices.map(({ name }) => `${kind}=${name}`))));
     } catch (error) {
-      this.#published = new Set();
+      this.#has = among(new Set());
       onTrouble(error);
     }
   }
@@ -99,6 +102,10 @@ export class CdiDirectory {
   #file(kind: string): string {
     return join(this.#options.directory, fileOf(kind));
   }
+}
+
+function among(names: ReadonlySet<string>): (name: string) => boolean {
+  return (name) => names.has(name);
 }
 
 /** Those of now alone: files that an old list names may be gone from the node. */

@@ -54,6 +54,19 @@ test('a container is answered with links that lead to its path’s nodes; rdma_c
   expect(rdmaCm).toBe('/dev/infiniband/rdma_cm');
 });
 
+test('what is answered may be kept until links are published', async () => {
+  const before = links.hostPath;
+  expect(links.hostPath).toBe(before);
+  await links.publish(assignment());
+  const published = links.hostPath;
+  expect(published).not.toBe(before);
+  rmSync(directory, { recursive: true });
+  writeFileSync(directory, 'a file where the directory should be');
+  await links.publish(assignment());
+  expect(troubles).toHaveLength(1);
+  expect(links.hostPath).not.toBe(published);
+});
+
 test('after RDMA devices were numbered anew, an old answer leads to the same path’s node, also for the next agent', async () => {
   await links.publish(assignment());
   const [uverbs = ''] = answered(0);

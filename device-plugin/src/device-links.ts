@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import type { Path } from '@data-direct/driver-core';
 
+import type { HostPath } from './allocation/device-specs.ts';
 import type { Assignment } from './pool.ts';
 
 export interface DeviceLinksOptions {
@@ -23,17 +24,19 @@ type Links = ReadonlyMap<string, string>;
 
 export class DeviceLinks {
   readonly #options: DeviceLinksOptions;
-  #byNode: ReadonlyMap<string, string> = new Map();
+  #hostPath: HostPath = (node) => this.#node(node);
 
   constructor(options: DeviceLinksOptions) {
     this.#options = options;
   }
 
-  /** What a container runtime shall open for a node such as uverbs0: the link, or the node itself where there is none. */
-  readonly hostPath = (node: string): string => {
-    const link = this.#byNode.get(node);
-    return link ?? this.#node(node);
-  };
+  /**
+   * What a container runtime shall open for a node such as uverbs0: the link, or the node itself where there is none. Another function once
+   * links were published.
+   */
+  get hostPath(): HostPath {
+    return this.#hostPath;
+  }
 
   /** A path that left its resource keeps its links while a container holds it; one whose node is gone has none, and no start by it. */
   async publish({ pools, paths }: Assignment): Promise<void> {
@@ -47,9 +50,10 @@ export class DeviceLinks {
       for (const [link, node] of wanted) if (before.get(link) !== this.#node(node)) this.#write(link, node);
       for (const link of before.keys()) if (!wanted.has(link)) rmSync(this.#file(link), { force: true });
       if (before.size > 0 && wanted.size === 0) rmdirSync(this.#options.directory);
-      this.#byNode = new Map([...wanted].map(([link, node]) => [node, this.#file(link)]));
+      const byNode = new Map([...wanted].map(([link, node]) => [node, this.#file(link)]));
+      this.#hostPath = (node) => byNode.get(node) ?? this.#node(node);
     } catch (error) {
-      this.#byNode = new Map();
+      this.#hostPath = (node) => this.#node(node);
       this.#options.onTrouble(error);
     }
   }

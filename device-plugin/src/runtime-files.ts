@@ -1,6 +1,7 @@
 // What the container runtime finds on the node when it starts a container: CDI files, links to device nodes, the node's rdma-core.
 // All of it is made before the kubelet is told of the devices.
 import { cdiSpec } from './allocation/cdi.ts';
+import type { HostPath } from './allocation/device-specs.ts';
 import { CdiDirectory } from './cdi-directory.ts';
 import { DeviceLinks } from './device-links.ts';
 import { heldPaths, type PodResources } from './kubelet/pod-resources.ts';
@@ -58,9 +59,19 @@ export class RuntimeFiles {
     await this.#links?.publish(assignment);
   }
 
-  /** Whether the runtime finds this CDI device by its name. */
-  readonly hasCdiDevice = (name: string): boolean => this.#cdi?.has(name) ?? false;
+  /** Whether the runtime finds a CDI device by its name. Another function whenever something may have changed. */
+  get hasCdiDevice(): (name: string) => boolean {
+    return this.#cdi?.has ?? hasNone;
+  }
 
-  /** What the runtime shall open for a node such as uverbs0. */
-  readonly hostPath = (node: string): string => this.#links?.hostPath(node) ?? `${this.#deviceDir}/infiniband/${node}`;
+  /** What the runtime shall open for a node such as uverbs0. Another function whenever something may have changed. */
+  get hostPath(): HostPath {
+    return this.#links?.hostPath ?? this.#node;
+  }
+
+  readonly #node = (name: string): string => `${this.#deviceDir}/infiniband/${name}`;
+}
+
+function hasNone(): boolean {
+  return false;
 }

@@ -45,6 +45,19 @@ test('the next agent knows what this one answered', async () => {
   expect(restarted().given('path', ['a'])).toEqual(on);
 });
 
+test('an answer that is given again, as in a burst, does not write the record again', async () => {
+  const answer = { resource: 'path', ids: ['a', 'b'], env: on };
+  allocations.remember(answer);
+  await allocations.save();
+  rmSync(file);
+  allocations.remember({ ...answer, ids: ['b', 'a'] });
+  await allocations.save();
+  expect([existsSync(file), allocations.given('path', ['a', 'b'])]).toEqual([false, on]);
+  allocations.remember({ ...answer, ids: ['a'] });
+  await allocations.save();
+  expect(restarted().given('path', ['a'])).toEqual(on);
+});
+
 test('a node without a record begins with none', () => {
   expect(restarted().given('path', ['a'])).toBeUndefined();
 });

@@ -41,7 +41,8 @@ export class Allocations {
 
   /** What was answered before for any of these devices is over: the kubelet gives a device to one container at a time. */
   remember(allocation: Allocation): void {
-    const { resource, ids } = allocation;
+    const { resource, ids, env } = allocation;
+    if (env === this.given(resource, ids)) return; // in a burst the same answer is given again and again
     const others = this.#known.filter((each) => each.resource !== resource || !each.ids.some((id) => ids.includes(id)));
     this.#known = [...others, allocation];
     this.#unsaved = true;

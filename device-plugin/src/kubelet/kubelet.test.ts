@@ -10,7 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GpuNames } from '../allocation/gpu-names.ts';
 import type { Verify } from '../allocation/pre-start.ts';
 import { assignment, gpu, resource, tray } from '../test-support.ts';
-import { Kubelet, type KubeletEvents } from './kubelet.ts';
+import { Kubelet, type KubeletEvents, type KubeletOptions } from './kubelet.ts';
 import { PodResources } from './pod-resources.ts';
 import type { ContainerDevices } from './protocol.ts';
 import { VirtualKubelet } from './virtual/kubelet.ts';
@@ -26,15 +26,16 @@ let onLost: (error: unknown) => void;
 let kept: unknown[];
 /** What the hardware would say if it were asked now. */
 let verify: Verify;
+/** What container runtimes find on the node now. */
+let files: { -readonly [Each in keyof KubeletOptions['files']]: KubeletOptions['files'][Each] };
 
 function pluginOf(at: VirtualKubelet, events: Partial<KubeletEvents> = {}): Kubelet {
   return new Kubelet({
     directory: at.plugins,
-    hostPath: (name) => `/dev/infiniband/${name}`,
+    files,
     podResources: new PodResources(join(at.directory, 'pod-resources/kubelet.sock')),
     gpuNames: new GpuNames(),
     verify: (...asked) => verify(...asked),
-    hasCdiDevice: (name) => name.endsWith('=0001:03:00.0'),
     events: { registered: () => {}, lost: () => {}, allocated: () => {}, verified: () => {}, ...events },
   });
 }
@@ -47,6 +48,10 @@ beforeEach(async () => {
   onLost = () => {};
   kept = [];
   verify = () => Promise.resolve(tray());
+  files = {
+    hostPath: (name) => `/dev/infiniband/${name}`,
+    hasCdiDevice: (name) => name.endsWith('=0001:03:00.0'),
+  };
   plugin = pluginOf(kubelet, {
     lost: (_resource, error) => {
       lost.push(error);
@@ -212,6 +217,24 @@ test('a container gets the device nodes and the environment of its paths', async
   ]);
   expect(allocation.cdiDevices).toEqual(['datadirect.dev/path=0001:03:00.0']);
   expect(allocation.envs).toMatchObject({ NCCL_IB_DATA_DIRECT: '0', NCCL_IB_HCA: '=mlx5_0,mlx5_1' });
+});
+
+test('an answer follows the node: a port that falls, nodes and CDI files that change, whatever was answered before', async () => {
+  const [first = '', second = ''] = ids;
+  await plugin.advertise(assignment());
+  await kubelet.until('four paths', sees(ids));
+  const before = await kubelet.allocate(PATH, [second]);
+  expect(await kubelet.allocate(PATH, [second])).toEqual(before);
+  files.hasCdiDevice = () => false;
+  expect(await kubelet.allocate(PATH, [second])).toEqual({ ...before, cdiDevices: [] });
+  files.hostPath = (name) => `/links/${name}`;
+  const [device] = (await kubelet.allocate(PATH, [second])).devices;
+  expect(device?.hostPath).toBe('/links/uverbs1');
+  expect((await kubelet.allocate(PATH, ids)).envs).toMatchObject({ NCCL_IB_DATA_DIRECT: '1' });
+  await plugin.advertise(assignment({ paths: tray({ 1: 'PortDown' }) }));
+  await expect(kubelet.allocate(PATH, [second])).rejects.toThrow(second);
+  await expect(kubelet.allocate(PATH, ids)).rejects.toThrow(second);
+  expect((await kubelet.allocate(PATH, [first])).envs).toMatchObject({ NCCL_IB_DATA_DIRECT: '0' });
 });
 
 test.each([

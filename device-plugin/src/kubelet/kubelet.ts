@@ -2,9 +2,10 @@
 import { extendedResource } from '@data-direct/crds';
 
 import { orAborted } from '../delay.ts';
-import { allocate, type AllocationContext } from '../allocation/allocate.ts';
+import type { AllocationContext } from '../allocation/allocate.ts';
 import type { GpuNames } from '../allocation/gpu-names.ts';
 import { bystanders, gpuView, type GpuView, NOTHING_KNOWN } from '../allocation/gpu-view.ts';
+import { KeptAnswers } from '../allocation/kept-answers.ts';
 import { preferred } from '../allocation/preferred.ts';
 import { passes, type Verify } from '../allocation/pre-start.ts';
 import type { Assignment, Device, Pool } from '../pool.ts';
@@ -33,11 +34,11 @@ export interface KubeletEvents {
 export interface KubeletOptions {
   /** Such as /var/lib/kubelet/device-plugins. */
   readonly directory: string;
-  readonly hostPath: AllocationContext['hostPath'];
+  /** What is on the node for container runtimes; asked anew for each answer. */
+  readonly files: Pick<AllocationContext, 'hostPath' | 'hasCdiDevice'>;
   readonly podResources: PodResources;
   readonly gpuNames: GpuNames;
   readonly verify: Verify;
-  readonly hasCdiDevice: AllocationContext['hasCdiDevice'];
   readonly events: KubeletEvents;
 }
 
@@ -48,6 +49,7 @@ interface Plugin {
   pool: Pool;
   isRegistered: boolean;
   readonly registration: Registration;
+  readonly answers: KeptAnswers;
 }
 
 export class Kubelet {
@@ -102,7 +104,7 @@ export class Kubelet {
         events.lost(name, error);
       },
     });
-    this.#plugins.set(name, { pool, isRegistered: false, registration });
+    this.#plugins.set(name, { pool, isRegistered: false, registration, answers: new KeptAnswers() });
   }
 
   #refresh(pool: Pool): void {
@@ -132,17 +134,17 @@ export class Kubelet {
 
   /** Answers from the pool as it is when the kubelet asks. */
   #serviceOf(name: string): PluginService {
-    const pool = (): Pool => {
-      const plugin = this.#plugins.get(name);
-      if (!plugin) throw new TypeError(`no plug-in named ${name}`);
-      return plugin.pool;
+    const plugin = (): Plugin => {
+      const known = this.#plugins.get(name);
+      if (!known) throw new TypeError(`no plug-in named ${name}`);
+      return known;
     };
     return {
-      options: () => pluginOptions(pool()),
-      devices: () => advertised(pool()),
-      prefer: (request) => this.#prefer(pool(), request),
-      allocate: (ids) => this.#allocate(pool(), ids),
-      preStart: (ids) => this.#preStart(pool(), ids),
+      options: () => pluginOptions(plugin().pool),
+      devices: () => advertised(plugin().pool),
+      prefer: (request) => this.#prefer(plugin().pool, request),
+      allocate: (ids) => this.#allocate(plugin(), ids),
+      preStart: (ids) => this.#preStart(plugin().pool, ids),
     };
   }
 
@@ -175,13 +177,14 @@ export class Kubelet {
     }
   }
 
-  #allocate(pool: Pool, ids: readonly string[]): ContainerAllocation {
-    const { events, hostPath, hasCdiDevice } = this.#options;
+  #allocate({ pool, answers }: Plugin, ids: readonly string[]): ContainerAllocation {
+    const { events, files } = this.#options;
     const began = performance.now();
     let failure: unknown;
     let answer: ContainerAllocation | undefined;
     try {
-      answer = allocate(pool, ids, { node: this.#node, hostPath, hasCdiDevice });
+      const { hostPath, hasCdiDevice } = files;
+      answer = answers.answer(pool, ids, { node: this.#node, hostPath, hasCdiDevice });
       return answer;
     } catch (error) {
       failure = error;

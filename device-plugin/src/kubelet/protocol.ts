@@ -2,6 +2,7 @@
 // Field names are the kubelet's; the message layouts are in ../../proto.
 import type grpc from '@grpc/grpc-js';
 
+import { onceFor } from '../once.ts';
 import deviceplugin from './generated/deviceplugin_pb.cjs';
 import podresources from './generated/podresources_pb.cjs';
 import { BackwardWriter } from './wire.ts';
@@ -167,10 +168,7 @@ const allocateRequest: Codec<IdLists> = {
 };
 
 const allocateResponse: Codec<readonly ContainerAllocation[]> = {
-  encode: (containers) => {
-    for (const each of containers.toReversed()) writer.message(1, () => writeAllocation(each));
-    return writer.take();
-  },
+  encode: (containers) => Buffer.concat(containers.map(bytesOf)),
   decode: (bytes) =>
     deviceplugin.AllocateResponse.deserializeBinary(bytes)
       .toObject()
@@ -182,6 +180,11 @@ const allocateResponse: Codec<readonly ContainerAllocation[]> = {
 };
 
 const writer = new BackwardWriter();
+/** Field 1 of AllocateResponse. An answer that is given again has its bytes already. */
+const bytesOf = onceFor((allocation: ContainerAllocation) => {
+  writer.message(1, () => writeAllocation(allocation));
+  return writer.take();
+});
 
 /** Field numbers of ContainerAllocateResponse, DeviceSpec and CDIDevice (../../proto/deviceplugin.proto); entries of a map are messages. */
 function writeAllocation({ envs, devices, cdiDevices }: ContainerAllocation): void {
