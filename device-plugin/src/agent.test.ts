@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type Change, createVirtualHost, applyChange, loadFixture, type VirtualHost } from '@data-direct/driver-core';
 import { until } from '@data-direct/kube/virtual';
 import { createLog } from '@data-direct/process';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import type { Agent } from './agent.ts';
 import { createAgent } from './create-agent.ts';
@@ -237,4 +237,53 @@ test('a round in which nothing has changed says nothing', async () => {
   change('bind', '0016:03:00.0');
   await until(() => told('0016:03:00.0').length === 3, 'its return');
   expect(lines.slice(before)).toHaveLength(2);
+});
+
+const allocated = (): number | undefined => node.status()?.resources?.[0]?.allocated;
+/** Of another plug-in. */
+const gpuContainer = {
+  namespace: 'default',
+  pod: 'trainer',
+  container: 'main',
+  resource: 'example.com/gpu',
+  ids: ['0'],
+};
+
+describe('what containers hold', () => {
+  const MINUTE = 60_000;
+  /** From now on only the test lets time pass. */
+  beforeEach(async () => {
+    await until(() => allocated() === 0, 'the first report');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  });
+  afterEach(() => void vi.useRealTimers());
+
+  test('is known soon after an allocation, and within a minute after a container has ended', async () => {
+    await kubelet.admit('trainer', PATH, 1);
+    vi.advanceTimersByTime(1000);
+    await until(() => allocated() === 1, 'the allocation');
+    await until(() => vi.getTimerCount() > 0, 'the wish to ask again');
+    kubelet.hold([]);
+    vi.advanceTimersByTime(MINUTE);
+    await until(() => allocated() === 0, 'its end');
+    expect(kubelet.healthy(PATH)).toHaveLength(4);
+  });
+
+  test('is not asked for while nobody was given anything', async () => {
+    const before = kubelet.asked;
+    for (let minute = 0; minute < 5; minute++) {
+      vi.advanceTimersByTime(MINUTE);
+      await kubelet.prefer(PATH, kubelet.healthy(PATH), 1); // takes as long as asking does, and asks once
+    }
+    expect(kubelet.asked - before).toBeLessThan(5 + 3); // the start may have a report on its way
+  });
+
+  test('is asked for within a minute after another plug-in gave devices to a container', async () => {
+    kubelet.hold([gpuContainer]);
+    await until(() => vi.getTimerCount() > 0, 'the wish to ask');
+    const before = kubelet.asked;
+    vi.advanceTimersByTime(MINUTE);
+    await until(() => kubelet.asked > before, 'the question');
+    expect(allocated()).toBe(0);
+  });
 });

@@ -4,7 +4,7 @@ import type { DataDirectNodeSpec } from '@data-direct/crds';
 import { errorFields, type Log } from '@data-direct/process';
 
 import { Bell } from './bell.ts';
-import { delay, orAborted } from './delay.ts';
+import { orAborted } from './delay.ts';
 import type { Allocations } from './containers/allocations.ts';
 import type { GpuNames } from './allocation/gpu-names.ts';
 import { GiveBack } from './give-back.ts';
@@ -38,7 +38,7 @@ export interface AgentOptions {
 }
 
 const LEAVE_MS = 2000;
-/** Which containers hold which paths is asked at least so often. */
+/** The kubelet is asked again so soon where what it said of containers may have changed. */
 const REPORT_MS = 60_000;
 /** A device that hangs holds a round up for some seconds, and the machine may be busy. */
 const LATE_SECONDS = 120;
@@ -53,6 +53,7 @@ export class Agent {
   readonly #notes = new Notes();
   readonly #roundBell = new Bell();
   readonly #reportBell = new Bell();
+  #nextReport: NodeJS.Timeout | undefined;
   #last: Result | undefined;
   #lastEnded = performance.now();
 
@@ -68,6 +69,7 @@ export class Agent {
       verify: (nics, level) => hardware.verify(nics, level),
       events: kubeletEvents(log, metrics, {
         reportAgain: this.#reportBell.ring,
+        reportLater: this.#reportLater,
         roundAgain: this.#roundBell.ring,
         remember: (allocation) => allocations.remember(allocation),
         worked: this.#giveBack.worked,
@@ -85,9 +87,9 @@ export class Agent {
       repeat(signal, this.#failed, () => this.#wait(signal)),
       repeat(signal, this.#failed, () => this.#round(signal)),
       repeat(signal, this.#failed, () => this.#report(signal)),
-      repeat(signal, this.#failed, () => this.#askForReport(signal)),
     ]);
     await orAborted(running, signal);
+    clearTimeout(this.#nextReport);
     await Promise.all([this.#kubelet.close(), node.stop(LEAVE_MS)]);
   }
 
@@ -137,16 +139,19 @@ export class Agent {
 
   async #report(signal: AbortSignal): Promise<void> {
     await this.#reportBell.answer(signal);
+    clearTimeout(this.#nextReport);
+    this.#nextReport = undefined;
     await this.#kubelet.followed(AbortSignal.any([signal, AbortSignal.timeout(REGISTRATION_MS)]));
-    if (this.#last && !signal.aborted)
-      await this.#options.reporter.report(this.#last, (resource) => this.#kubelet.isRegistered(resource));
+    if (!this.#last || signal.aborted) return;
+    const { reporter } = this.#options;
+    const ages = await reporter.report(this.#last, (resource) => this.#kubelet.isRegistered(resource));
+    if (ages) this.#reportLater();
   }
 
   /** Containers come and go, and the hardware knows nothing of it. */
-  async #askForReport(signal: AbortSignal): Promise<void> {
-    await delay(REPORT_MS, signal);
-    this.#reportBell.ring();
-  }
+  readonly #reportLater = (): void => {
+    this.#nextReport ??= setTimeout(this.#reportBell.ring, REPORT_MS);
+  };
 
   /** A round that failed is owed: it is asked for again. */
   readonly #failed = (error: unknown): void => {

@@ -12,6 +12,8 @@ const ALLOCATION_SETTLES_MS = 1000;
 /** What the kubelet's doings ask the agent for. */
 export interface Wishes {
   readonly reportAgain: () => void;
+  /** Not at once: many things that happen may be told together. */
+  readonly reportLater: () => void;
   readonly roundAgain: () => void;
   /** What the kubelet will replay at every start of the container. */
   readonly remember: (allocation: Allocation) => void;
@@ -22,7 +24,7 @@ export interface Wishes {
 }
 
 export function kubeletEvents(log: Log, metrics: Metrics, wishes: Wishes): KubeletEvents {
-  const { reportAgain, roundAgain, remember, worked, warn } = wishes;
+  const { reportAgain, reportLater, roundAgain, remember, worked, warn } = wishes;
   let settling: NodeJS.Timeout | undefined;
   const reportOnceSettled = (): void => {
     settling ??= setTimeout(() => {
@@ -51,6 +53,7 @@ export function kubeletEvents(log: Log, metrics: Metrics, wishes: Wishes): Kubel
       reportOnceSettled();
       worked();
     },
+    devicesGiven: reportLater,
     verified: (resource, error) => {
       metrics.verification(resource, error === undefined ? 'passed' : 'refused');
       if (error === undefined) return;

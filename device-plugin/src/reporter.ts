@@ -44,20 +44,22 @@ export class Reporter {
     this.#options = options;
   }
 
+  /** True where it may soon be out of date without anybody telling: containers that hold paths end, and what failed is to be tried again. */
   async report(
     { assignment, generation, portFalls }: Result,
     isRegistered: (resource: string) => boolean,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { node, now, kernelRelease } = this.#options;
     await this.#save(isWithdrawn(assignment, generation));
     const held = await this.#held();
     const containers = held && this.#judge(held, assignment);
+    const allocated = held && counted(held);
     const previous = node.status();
     const status = nodeStatus(
       {
         assignment,
         isRegistered,
-        allocated: held && counted(held),
+        allocated,
         containers,
         generation,
         portFalls,
@@ -70,6 +72,7 @@ export class Reporter {
     this.#log(status);
     this.#logContainers(status);
     node.report(status, transitions(previous, status), newContainers(previous, status));
+    return allocated === undefined || allocated.size > 0 || !this.#allocationsSaved;
   }
 
   /** What every container on the node holds; undefined where the kubelet could not be asked. */

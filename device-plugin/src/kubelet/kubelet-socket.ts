@@ -1,5 +1,5 @@
 // Sees kubelet.sock come and go, and a plug-in's own socket go. A kubelet that starts empties the directory and binds the socket anew:
-// another file is another kubelet.
+// another file is another kubelet. It keeps its account of devices in the same directory.
 import { type FSWatcher, statSync, watch } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -8,20 +8,24 @@ import { delay, orAborted } from '../delay.ts';
 
 const PATIENCE_MS = 1000;
 const SECOND_LOOK_MS = 200;
+/** Written whenever a container was given devices and when a plug-in's list has changed, not when a container ends (pkg/kubelet/cm/devicemanager/manager.go). */
+const CHECKPOINT = 'kubelet_internal_checkpoint';
 
 export class KubeletSocket {
   /** Where plug-ins and kubelet keep their sockets. */
   readonly directory: string;
   readonly path: string;
+  readonly #onCheckpoint: () => void;
   #watcher: FSWatcher | undefined;
   /** The kubelet that is there now, if any: aborted when it is gone or another one has taken its place. */
   #life: { identity: string; over: AbortController } | undefined;
   #arrived = Promise.withResolvers<void>();
   #looked = Promise.withResolvers<void>();
 
-  constructor(directory: string) {
+  constructor(directory: string, onCheckpoint: () => void) {
     this.directory = directory;
     this.path = join(directory, 'kubelet.sock');
+    this.#onCheckpoint = onCheckpoint;
     this.look();
   }
 
@@ -74,7 +78,10 @@ export class KubeletSocket {
 
   #watch(): FSWatcher | undefined {
     try {
-      const watcher = watch(this.directory, () => this.look());
+      const watcher = watch(this.directory, (_event, name) => {
+        if (name === CHECKPOINT) this.#onCheckpoint();
+        else this.look();
+      });
       watcher.on('error', () => {
         watcher.close();
         this.#watcher = undefined; // the next look sets up another

@@ -36,7 +36,14 @@ function pluginOf(at: VirtualKubelet, events: Partial<KubeletEvents> = {}): Kube
     podResources: new PodResources(join(at.directory, 'pod-resources/kubelet.sock')),
     gpuNames: new GpuNames(),
     verify: (...asked) => verify(...asked),
-    events: { registered: () => {}, lost: () => {}, allocated: () => {}, verified: () => {}, ...events },
+    events: {
+      registered: () => {},
+      lost: () => {},
+      allocated: () => {},
+      devicesGiven: () => {},
+      verified: () => {},
+      ...events,
+    },
   });
 }
 

@@ -27,6 +27,8 @@ export interface KubeletEvents {
     error: unknown,
     answer: ContainerAllocation | undefined,
   ): void;
+  /** Some container may have been given devices, of whichever plug-in. */
+  devicesGiven(): void;
   /** Paths were verified before the start of a container; `error` is why it does not start. */
   verified(resource: string, error: unknown): void;
 }
@@ -61,7 +63,7 @@ export class Kubelet {
 
   constructor(options: KubeletOptions) {
     this.#options = options;
-    this.#socket = new KubeletSocket(options.directory);
+    this.#socket = new KubeletSocket(options.directory, () => options.events.devicesGiven());
   }
 
   /** Makes the kubelet know these pools and no others. A resource that is gone is emptied before its NICs appear in another. */

@@ -26,7 +26,7 @@ const RECEIVE_BYTES = 1 << 20;
 /** lib/kobject_uevent.c: UEVENT_BUFFER_SIZE is 2048, the header with the path comes on top. */
 const MESSAGE_BYTES = 8192;
 /** How long one poll waits. It only bounds the wait: both ends of it wake the thread. */
-const POLL_MS = 60_000;
+const POLL_MS = 10 * 60_000;
 
 /** Listens from the first request for an element on; the kernel keeps what comes while nobody asks. Ends when the signal aborts. */
 export async function* uevents(native: Native, signal: AbortSignal): AsyncGenerator<Uevent> {

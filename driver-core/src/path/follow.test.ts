@@ -12,8 +12,13 @@ import { follow } from './follow.ts';
 const DEBOUNCE = 100;
 const RESCAN = 30_000;
 const PORT_POLL = 5000;
+const MINUTE = 60_000;
+/** In which a port's fall becomes known where nothing has happened for a while. */
+const AT_REST = 3 * PORT_POLL;
 /** The one timer that runs all the time. */
 const PORT_TIMER = 1;
+/** How long a device that hangs is waited for. */
+const BUDGET = 2000;
 
 const OPTIONS = { debounceMs: DEBOUNCE, rescanMs: RESCAN, portPollMs: PORT_POLL };
 
@@ -81,15 +86,86 @@ describe('following a node', () => {
     await triggers.return(undefined);
   });
 
-  it('notices within one poll that a port went down, although the kernel says nothing', async () => {
+  it('notices within fifteen seconds that a port went down, although the kernel says nothing', async () => {
     const { host, clock, triggers } = await following();
     const trigger = next(triggers);
     await settle();
     applyChange(host, ['port-down', '0000:03:00.0']);
-    clock.advance(PORT_POLL);
+    clock.advance(AT_REST);
     await settle();
     clock.advance(DEBOUNCE);
     expect(await trigger).toEqual({ kind: 'ports', functions: ['0000:03:00.0'] });
+    await triggers.return(undefined);
+  });
+
+  it('notices a port that comes back, and one that falls again, within five seconds', async () => {
+    const { host, clock, triggers } = await following();
+    for (const [change, wait] of [
+      ['port-down', AT_REST],
+      ['port-up', PORT_POLL],
+      ['port-down', PORT_POLL],
+    ] as const) {
+      const trigger = next(triggers);
+      await settle();
+      applyChange(host, [change, '0000:03:00.0']);
+      clock.advance(wait);
+      await settle();
+      clock.advance(DEBOUNCE);
+      expect(await trigger).toEqual({ kind: 'ports', functions: ['0000:03:00.0'] });
+    }
+    await triggers.return(undefined);
+  });
+
+  it('reads every port four times a minute, twelve times after a change, and four times again when five minutes were quiet', async () => {
+    const { host, clock } = await following();
+    let reads = 0;
+    const readSlow: Host['sysfs']['readSlow'] = (path, device) => {
+      reads += 1;
+      return host.sysfs.readSlow(path, device);
+    };
+    const counting: Host = Object.create(host, {
+      sysfs: { value: { ...host.sysfs, readSlow } },
+      uevents: { value: (signal: AbortSignal) => host.uevents(signal) },
+    });
+    const stop = new AbortController();
+    const triggers = follow(counting, { ...OPTIONS, rescanMs: 60 * MINUTE, signal: stop.signal });
+    await next(triggers);
+    const ports = reads;
+    const pass = async (milliseconds: number): Promise<number> => {
+      reads = 0;
+      for (let passed = 0; passed < milliseconds; passed += PORT_POLL) {
+        await settle();
+        clock.advance(PORT_POLL);
+      }
+      await settle();
+      return reads / ports;
+    };
+    const changed = next(triggers);
+    expect(await pass(MINUTE)).toBe(4);
+    applyChange(host, ['unbind', '0009:03:00.0']);
+    await settle();
+    clock.advance(DEBOUNCE);
+    await changed;
+    const nothing = next(triggers);
+    expect(await pass(MINUTE)).toBe(12);
+    await pass(5 * MINUTE);
+    expect(await pass(MINUTE)).toBe(4);
+    stop.abort();
+    expect(await nothing).toBeUndefined();
+  });
+
+  it('notices that a port went down while another device hangs', async () => {
+    const { host, clock, triggers } = await following();
+    applyChange(host, ['wedge', '0002:03:00.0']);
+    const trigger = next(triggers);
+    await settle();
+    applyChange(host, ['port-down', '0000:03:00.0']);
+    clock.advance(AT_REST);
+    await settle();
+    clock.advance(BUDGET);
+    await settle();
+    clock.advance(DEBOUNCE);
+    expect(await trigger).toEqual({ kind: 'ports', functions: ['0000:03:00.0', '0002:03:00.0'] });
     await triggers.return(undefined);
   });
 
@@ -105,7 +181,7 @@ describe('following a node', () => {
     expect(await bound).toMatchObject({ kind: 'uevents' });
     applyChange(host, ['port-up', '0000:03:00.0']);
     const up = next(triggers);
-    for (const step of [PORT_POLL, PORT_POLL, DEBOUNCE]) {
+    for (const step of [PORT_POLL, DEBOUNCE]) {
       await settle();
       clock.advance(step);
     }

@@ -26,7 +26,7 @@ export interface FollowOptions {
   /** From the first event until the trigger, so that a burst asks for one round. */
   readonly debounceMs: number;
   readonly rescanMs: number;
-  /** How often port states are read; less often where that takes long, not at all where it is left out. */
+  /** How often port states are read in the minutes after a change; less often at rest and where it takes long, not at all where it is left out. */
   readonly portPollMs?: number;
   readonly signal: AbortSignal;
 }
@@ -60,6 +60,7 @@ export async function* follow(host: Host, options: FollowOptions): AsyncGenerato
       if (ended.aborted) return;
       const trigger = pending.take();
       if (trigger.kind !== 'ports') ports?.renew(trigger.kind === 'uevents' ? trigger.functions : undefined);
+      if (trigger.kind !== 'rescan') ports?.attend();
       yield trigger;
     }
   } finally {

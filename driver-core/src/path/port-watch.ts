@@ -1,11 +1,17 @@
 // Port states between rounds. The kernel tells nobody that a port went down: no uevent, no RDMA netlink message, and the async event of the uverbs
-// node reaches only who keeps a context open on every NIC (docs/adr/0006). So the state files are read every few seconds, and nothing else is.
+// node reaches only who keeps a context open on every NIC (docs/adr/0006). So the state files are read every few seconds, and nothing else is; less often
+// where nothing has happened for a while (docs/adr/0022).
 import type { Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import { chainOf, chargedAt } from '../pci/address.ts';
 
 /** Each read asks the firmware. However many ports there are, no more than one part in so many of the time goes into it. */
 const LEAST_REST = 20;
+
+/** What has changed will often change again: a cable that is being pushed in, a switch that restarts, a driver that was bound a moment ago. */
+const ATTENTIVE_MS = 5 * 60_000;
+/** At rest a pause is so many intervals: to wake a process costs more than the little that it reads. */
+const AT_REST = 3;
 
 interface Port {
   readonly device: string;
@@ -22,10 +28,12 @@ type States = ReadonlyMap<string, { readonly function: string; readonly state: s
 
 export class PortWatch {
   readonly #host: Host;
+  readonly #intervalMs: number;
   /** What the last round saw, or was about to see. */
   #known: Promise<States>;
-
-  readonly #intervalMs: number;
+  #attentiveUntil = Number.NEGATIVE_INFINITY;
+  /** Aborted where a pause is to be shorter than it was when it began. */
+  #pause = new AbortController();
 
   constructor(host: Host, intervalMs: number) {
     this.#host = host;
@@ -43,19 +51,41 @@ export class PortWatch {
     return new Map([...[...before].filter(([, port]) => !functions.has(port.function)), ...now]);
   }
 
+  /** Something happened after which ports often come up or go down: for some minutes they are looked at in every interval. */
+  attend(): void {
+    const now = this.#host.clock.now();
+    const wasAtRest = now >= this.#attentiveUntil;
+    this.#attentiveUntil = now + ATTENTIVE_MS;
+    if (wasAtRest) this.#endPause();
+  }
+
   /** Calls `changed` with the functions whose ports came, went or changed their state. Ends when the signal aborts. */
   async run(signal: AbortSignal, changed: (functions: readonly string[]) => void): Promise<void> {
     const { clock } = this.#host;
+    signal.addEventListener('abort', () => this.#endPause());
     let took = 0;
-    for (;;) {
-      await clock.sleep(Math.max(this.#intervalMs, LEAST_REST * took), signal);
-      if (signal.aborted) return;
+    while (!signal.aborted) {
+      if (!(await this.#paused(took))) continue;
       const began = clock.now();
       const functions = await unlessAborted(this.#news(), signal);
       if (!functions) return;
       if (functions.length > 0) changed(functions);
       took = clock.now() - began;
     }
+  }
+
+  /** False where the pause was ended before its time. */
+  async #paused(took: number): Promise<boolean> {
+    const { clock } = this.#host;
+    const { signal } = this.#pause;
+    const intervals = clock.now() < this.#attentiveUntil ? 1 : AT_REST;
+    await clock.sleep(Math.max(this.#intervalMs * intervals, LEAST_REST * took), signal);
+    return !signal.aborted;
+  }
+
+  #endPause(): void {
+    this.#pause.abort();
+    this.#pause = new AbortController();
   }
 
   async #news(): Promise<string[]> {

@@ -1,7 +1,7 @@
 // A kubelet's side of the device plugin protocols, over real sockets and gRPC: registers plug-ins, follows their lists, allocates.
-// As the real one it empties the directory when it starts, never dials a plug-in again whose stream has ended, and answers
-// pod-resources. It knows no pods: whoever uses it says which container holds what.
-import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+// As the real one it empties the directory when it starts, writes its account of devices there, never dials a plug-in again whose stream
+// has ended, and answers pod-resources. It knows no pods: whoever uses it says which container holds what.
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import grpc from '@grpc/grpc-js';
@@ -50,6 +50,8 @@ export class VirtualKubelet {
   readonly #lists = new Map<string, number[]>();
   /** Every Register that was accepted, in order. */
   readonly registrations: RegisterRequest[] = [];
+  /** How often it was asked what containers hold. */
+  asked = 0;
   /** Set to answer Register with this error. */
   refuse: string | undefined;
   /** Called inside Register, before anything is dialled. */
@@ -73,8 +75,10 @@ export class VirtualKubelet {
         (error: unknown) => answer({ code: grpc.status.UNKNOWN, details: String(error) }),
       );
     };
-    const list: grpc.handleUnaryCall<Empty, readonly ContainerDevices[]> = (_call, answer) =>
+    const list: grpc.handleUnaryCall<Empty, readonly ContainerDevices[]> = (_call, answer) => {
+      this.asked += 1;
       answer(null, this.#held.flatMap(oneByOne));
+    };
     this.#servers = [
       await serve(join(this.plugins, 'kubelet.sock'), registration, { register }),
       await serve(join(this.directory, 'pod-resources/kubelet.sock'), podResourcesLister, { list }),
@@ -174,9 +178,15 @@ export class VirtualKubelet {
     return allocation;
   }
 
-  /** What pod-resources says. */
+  /** What pod-resources says. That a container ended is put down nowhere. */
   hold(held: readonly ContainerDevices[]): void {
+    const isMore = held.length > this.#held.length;
     this.#held = held;
+    if (isMore) this.#putDown();
+  }
+
+  #putDown(): void {
+    writeFileSync(join(this.plugins, 'kubelet_internal_checkpoint'), JSON.stringify(this.#held));
   }
 
   async #register(request: RegisterRequest): Promise<void> {
