@@ -164,3 +164,13 @@ it('of a NIC without mlx5_ib, has no RDMA device either', async () => {
   expect(before[0]?.reason).toBe('WaitingForDriver');
   expect((await round(await replayed(host)))[0]?.reason).toBe('WaitingForDriver');
 });
+
+it.each(['0: NOP', '5: ACTIVE_DEFER', '9: FROM_THE_FUTURE', 'garbage'])(
+  'of a node with a port in the state %j can be a node again, with that port no better',
+  async (state) => {
+    const host = createVirtualHost(await loadFixture('dgx-station'));
+    const nic = host.sysfs.real('bus/pci/devices/0000:03:00.0') as string;
+    host.sysfsTree.file(`${nic}/infiniband/mlx5_0/ports/1/state`, `${state}\n`);
+    expect((await round(await replayed(host)))[0]?.reason).toBe('PortDown');
+  },
+);

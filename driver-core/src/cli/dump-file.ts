@@ -2,14 +2,14 @@
 // becomes a test by --from. What that form has no place for stands under "virtual", where rdma_topo does not look (virtual/fixture.ts).
 import { deflateSync } from 'node:zlib';
 
-import type { Answer, Errno, Host } from '../host/host.ts';
-import { refused } from '../host/host.ts';
+import type { Answer, Host } from '../host/host.ts';
+import { Errno, refused } from '../host/host.ts';
 import type { Path } from '../path/path.ts';
 import type { NicSeen, Snapshot } from '../path/snapshot.ts';
 import type { PciFunction } from '../pci/functions.ts';
 import { listFunctions, readAttachment } from '../pci/functions.ts';
 import type { Refusal } from '../verbs/errors.ts';
-import { isVuid } from '../virtual/fixture.ts';
+import { isVuid, PORT_STATES } from '../virtual/fixture.ts';
 import { errnoWord } from '../virtual/kernel/errno.ts';
 import type { Node } from './node.ts';
 
@@ -119,15 +119,21 @@ function refusedOf(refusals: Refusals): Readonly<Record<string, string>> | undef
 
 function extensionOf(nic: NicSeen, paths: ReadonlyMap<string, Path>): Extension {
   const { id, linkLayer, port, uverbs, rdmaDevice } = nic;
-  const portState = typeof port === 'string' ? port : undefined;
+  const portState = PORT_STATES.find((known) => known === port);
   return {
     linkLayer,
     portState,
     ...(rdmaDevice !== undefined && { uverbs: uverbs ?? null }),
     ...firmwareOf(nic),
     ...pairingOf(nic, paths.get(id)),
-    refused: { ...refusalsOf(nic), ...(refused(port) && { portState: port }) },
+    refused: { ...refusalsOf(nic), portState: unread(port) },
   };
+}
+
+/** Of a state that has no name here nothing can be made again but that it is not known. */
+function unread(port: NicSeen['port']): Errno | undefined {
+  if (port === undefined || refused(port)) return port;
+  return PORT_STATES.some((known) => known === port) ? undefined : new Errno('EBADMSG', 74, port);
 }
 
 function firmwareOf({ firmware }: NicSeen): object {

@@ -74,6 +74,13 @@ const vanished = (path: string): Errno => new Errno('ENOENT', 2, path);
 
 const BAD: readonly Bad[] = [
   {
+    what: 'a port whose state is no state',
+    reason: 'PortDown',
+    says: 'infiniband/mlx5_0/ports/1/state: expected a number and a state such as 4: ACTIVE, got "up, mostly"',
+    seen: (host) =>
+      reading(host, (path) => (path.endsWith('mlx5_0/ports/1/state') ? Buffer.from('up, mostly\n') : undefined)),
+  },
+  {
     what: 'a DMA function off the bus, whose VPD reads 0xff',
     reason: 'VpdUnreadable',
     says: `/sys/bus/pci/devices/${DMA}/vpd: VPD begins with 0xff: the function is in reset or off the bus`,

@@ -1,12 +1,16 @@
 // What a NIC's port says. Its state asks the device; it is kept between events, because follow.ts reads the states besides and names the NICs whose
 // port changed (docs/adr/0006).
 import type { Host } from '../host/host.ts';
-import { refused } from '../host/host.ts';
+import { Errno, refused } from '../host/host.ts';
+import { malformedAt } from '../host/malformed.ts';
 import type { NicAttachment } from '../pci/nic.ts';
 import { chargedTo, pathOfNic } from '../pci/nic.ts';
 import type { Trigger } from './follow.ts';
 import { named } from './follow.ts';
 import type { NicSeen } from './snapshot.ts';
+
+/** drivers/infiniband/core/sysfs.c, state_show; a later kernel may know more names. */
+const STATE = /^\d{1,3}: ([A-Z_]{1,24})$/;
 
 type PortSeen = Pick<NicSeen, 'linkLayer' | 'port'>;
 
@@ -51,7 +55,12 @@ export class PortObserver {
 
   /** mlx5 asks the firmware each time. The file says "4: ACTIVE" (drivers/infiniband/core/sysfs.c, state_show). */
   async #state(port: string, device: string): Promise<PortSeen['port']> {
-    const bytes = await this.#host.sysfs.readSlow(`${port}/state`, device);
-    return refused(bytes) ? bytes : bytes.toString('latin1').replace(/^\d+:/, '').trim();
+    const file = `${port}/state`;
+    const bytes = await this.#host.sysfs.readSlow(file, device);
+    if (refused(bytes)) return bytes;
+    const text = bytes.toString('latin1').trim();
+    const [, state] = STATE.exec(text) ?? [];
+    const { rule, found } = malformedAt(file, 0, 'a number and a state such as 4: ACTIVE', text);
+    return state ?? new Errno('EBADMSG', 74, `/sys/${file}: expected ${rule}, got ${found}`);
   }
 }

@@ -159,7 +159,8 @@ export class Observer {
 
   #rdmaNamespacesShared(): boolean | undefined {
     const bytes = this.#host.sysfs.read('module/ib_core/parameters/netns_mode');
-    return refused(bytes) ? undefined : bytes.toString('latin1').trim() === 'Y';
+    const text = refused(bytes) ? '' : bytes.toString('latin1').trim();
+    return text === 'Y' || text === 'N' ? text === 'Y' : undefined;
   }
 
   #forget(trigger: Trigger | undefined, reverify = trigger?.kind !== 'uevents' && trigger?.kind !== 'ports'): void {

@@ -103,7 +103,7 @@ describe('a malformed fixture is refused with its place and what was expected', 
     [
       'an unknown port state',
       [{ ...bridge, virtual: { portState: 'UP' } }],
-      '$[0].virtual.portState: expected "ACTIVE" or "ARMED"',
+      '$[0].virtual.portState: expected "NOP" or "DOWN"',
     ],
     [
       'a PF that is not there',

@@ -75,6 +75,9 @@ const refusals = object({
   portState: optional(errnoShape),
 });
 
+/** enum ib_port_state of include/rdma/ib_verbs.h, by its numbers. */
+export const PORT_STATES = ['NOP', 'DOWN', 'INIT', 'ARMED', 'ACTIVE', 'ACTIVE_DEFER'] as const;
+
 /** Of a NIC, be it a PCI function or an SF. */
 const nicFields = {
   /** The bound driver; null = none at start. */
@@ -87,7 +90,7 @@ const nicFields = {
   uverbs: optional(orNull(text(/^uverbs\d{1,4}$/, 'a name such as uverbs0'))),
   refused: optional(refusals),
   linkLayer: optional(oneOf('InfiniBand', 'Ethernet')),
-  portState: optional(oneOf('ACTIVE', 'ARMED', 'INIT', 'DOWN')),
+  portState: optional(oneOf(...PORT_STATES)),
   firmwareVersion: optional(text(/^\d+\.\d+\.\d+$/, 'a firmware version such as 40.44.0208')),
   /** Whether the firmware can make the mkeys of a data direct registration. */
   crossingVhcaMkey: optional(boolean),

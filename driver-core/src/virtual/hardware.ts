@@ -14,10 +14,10 @@ import {
   vuidAtStart,
 } from './derive.ts';
 import type { FunctionKind } from './derive.ts';
-import type { ClassDeviceNames, DumpedFunction, Fixture } from './fixture.ts';
+import type { ClassDeviceNames, DumpedFunction, Fixture, PORT_STATES } from './fixture.ts';
 
 type LinkLayer = 'InfiniBand' | 'Ethernet';
-export type PortState = 'ACTIVE' | 'ARMED' | 'INIT' | 'DOWN';
+export type PortState = (typeof PORT_STATES)[number];
 
 /** What a NIC's firmware knows and answers. */
 export interface Firmware {

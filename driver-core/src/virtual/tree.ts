@@ -177,10 +177,12 @@ function addFwctl(tree: Tree, nic: PciFunction, device: FwctlDevice | undefined)
 
 /** enum ib_port_state with its number, and the physical state that goes with it (drivers/infiniband/core/sysfs.c). */
 const portStates: Readonly<Record<PortState, { readonly state: string; readonly physical: string }>> = {
+  NOP: { state: '0: NOP', physical: '2: Polling' },
   DOWN: { state: '1: DOWN', physical: '2: Polling' },
   INIT: { state: '2: INIT', physical: '5: LinkUp' },
   ARMED: { state: '3: ARMED', physical: '5: LinkUp' },
   ACTIVE: { state: '4: ACTIVE', physical: '5: LinkUp' },
+  ACTIVE_DEFER: { state: '5: ACTIVE_DEFER', physical: '6: LinkErrorRecovery' },
 };
 
 function addInfiniband(tree: Tree, at: string, nic: PciFunction, firmware: Firmware): void {
