@@ -11,7 +11,7 @@ import * as memoryRegion from '../../../driver-core/src/verbs/memory-region.ts';
 import * as request from '../../../driver-core/src/verbs/request.ts';
 import { code, must } from './answers.ts';
 import { agreementOn } from './agreement.ts';
-import { askFirmware } from './ask-firmware.ts';
+import { askFirmware, sendToFirmware } from './ask-firmware.ts';
 import { askNic } from './ask-nic.ts';
 import { askVpd } from './ask-vpd.ts';
 import { BindingFollower } from './binding-follower.ts';
@@ -36,6 +36,7 @@ export const guest = {
   parseVpd,
   drivers,
   askFirmware,
+  sendToFirmware,
   askNic,
   askVpd,
   agreementOn,

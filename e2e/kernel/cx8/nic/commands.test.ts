@@ -6,6 +6,7 @@ import {
   generalCapabilities,
   generalCapabilities2,
   hcaVportContext,
+  qpc,
   queryHcaVportContextOut,
   queryVuidIn,
 } from './layouts.ts';
@@ -96,6 +97,15 @@ describe('a command', () => {
       input.writeUInt32BE(0x77, 8);
       expect([name, new Rig().command(input, 0x200).status]).toEqual([name, STATUS.BAD_RES]);
     }
+  });
+
+  it('that makes a queue pair for a completion queue that does not exist is refused with BAD_RES', () => {
+    const rig = new Rig();
+    const input = header(opcodeOf('CREATE_QP'), 0x118);
+    qpc.encode({ no_sq: 1, rq_type: 3, cqn_snd: 0x77 }).copy(input, 0x18);
+    expect(rig.command(input).status).toBe(STATUS.BAD_RES);
+    qpc.encode({ no_sq: 1, rq_type: 3 }).copy(input, 0x18);
+    expect(rig.command(input).status).toBe(0);
   });
 
   it('that ends something ends it once', () => {

@@ -12,6 +12,7 @@ import {
   modifyQpIn,
   numberedIn,
   numberedOut,
+  qpc,
   queryQpOut,
 } from './layouts.ts';
 import { MemoryKey } from './memory-key.ts';
@@ -25,6 +26,8 @@ const numberOf = (input: Buffer): number => numberedIn.get(input, 'pd');
 const answerNumber = (output: Buffer, number: number): void => numberedOut.write(output, { pd: number });
 
 const { log_max_cq: LOG_MOST_CQS, log_max_qp: LOG_MOST_QPS, log_max_mkey: LOG_MOST_KEYS } = OWN_CAPABILITIES;
+/** The number of nothing. */
+const NONE = 0;
 /** log_max_pd, log_max_xrcd and their like. */
 const LOG_MOST_BARE = 16;
 
@@ -102,6 +105,8 @@ const destroyCq: Handler = ({ resources }, input) => void takeOut(resources.cqs,
 
 const createQp: Handler = ({ resources, hardware }, input, output) => {
   mustHaveRoom(resources.qps, 'queue pair', LOG_MOST_QPS);
+  const { cqn_snd, cqn_rcv } = qpc.read(createQpIn.get(input, 'qpc'));
+  for (const cqn of [cqn_snd, cqn_rcv]) if (cqn !== NONE) existing(resources.cqs, 'completion queue', cqn);
   const qpn = resources.nextNumber();
   resources.qps.set(qpn, new QueuePair(hardware, qpn, input));
   answerNumber(output, qpn);
