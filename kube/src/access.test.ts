@@ -6,8 +6,11 @@ import type { KubeApi } from './api.ts';
 import { KubeError } from './error.ts';
 import { ManualClock } from './virtual/index.ts';
 
+const prometheus = { username: 'system:serviceaccount:monitoring:prometheus', groups: ['monitoring'] };
 const users: Record<string, { username: string; groups: string[] }> = {
-  prometheus: { username: 'system:serviceaccount:monitoring:prometheus', groups: ['monitoring'] },
+  prometheus,
+  /** Whose it was is told of a token that is not valid any more, too. */
+  expired: prometheus,
   guest: { username: 'guest', groups: [] },
 };
 let asked: { kind: string; spec: Record<string, unknown> }[];
@@ -22,8 +25,8 @@ const create = ((resource: { kind: string }, { spec }: { spec: Record<string, un
   const user = users[String(spec['token'])];
   const status =
     resource.kind === tokenReviews.kind
-      ? { authenticated: user !== undefined, user }
-      : { allowed: spec['user'] === users['prometheus']?.username };
+      ? { authenticated: user !== undefined && spec['token'] !== 'expired', user }
+      : { allowed: spec['user'] === prometheus.username };
   return Promise.resolve({ spec, status });
 }) as unknown as KubeApi['create'];
 
@@ -37,6 +40,7 @@ beforeEach(() => {
 test.each([
   ['prometheus', true],
   ['guest', false],
+  ['expired', false],
   ['nobody', false],
 ])('the token of %s: %s', async (token, expected) => {
   expect(await mayRead(token)).toBe(expected);

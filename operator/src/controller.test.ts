@@ -1,5 +1,5 @@
 // What an administrator sees in the cluster while policies, nodes and agents come, change and go.
-import { API_VERSION } from '@data-direct/crds';
+import { API_VERSION, heartbeatLease } from '@data-direct/crds';
 import { type Happening, type Regarding, leases } from '@data-direct/kube';
 import { createLog } from '@data-direct/process';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
@@ -206,6 +206,57 @@ test('an agent that stops beating is not reporting: nothing is claimed of its pa
   cluster.beat('node-a');
   await cluster.eventually(() => expect(cluster.told('gb300', 'Ready')).toContain('AllPathsReady'));
   await cluster.eventually(() => expect(labelOf('node-a')).toBe('ready'));
+});
+
+test('a Lease that is deleted is no beat', async () => {
+  await readyCluster();
+  const beaten = cluster.clock.now();
+  await cluster.clock.advance(2 * heartbeatMs);
+  cluster.server.store.delete(leases, { name: heartbeatLease('node-a'), namespace: NAMESPACE });
+  await cluster.quiet();
+  await cluster.clock.advance(0.5 * heartbeatMs);
+  await cluster.eventually(() => expect(cluster.told('gb300', 'Ready')).toContain('NotReporting'));
+  expect(cluster.clock.now() - beaten).toBeLessThan(3 * heartbeatMs);
+});
+
+test('while the operator cannot hear the API server no agent is held for silent', async () => {
+  await readyCluster();
+  for (const verb of ['list', 'watch'] as const)
+    cluster.server.fail({ status: 500, message: 'no' }, { verb, times: 1e6 });
+  cluster.server.disturbWatches('reset');
+  const since = cluster.clock.now();
+  const asked = (): number => cluster.server.requests.length;
+  while (cluster.clock.now() - since < 3 * heartbeatMs) {
+    const before = asked();
+    await cluster.clock.advance(30_000);
+    await cluster.eventually(() => expect(asked()).toBeGreaterThan(before));
+  }
+  cluster.server.heal();
+  cluster.addNode('node-b', { gpu: 'gb300' });
+  await cluster.eventually(() => expect(cluster.nodeObjects()).toHaveLength(2));
+  await cluster.quiet();
+  expect(events).not.toContain('Warning NotReporting gb300');
+  expect(cluster.status('gb300')?.nodes).toMatchObject({ notReporting: 0 });
+});
+
+test('a node that was made anew under its name owns its object', async () => {
+  await readyCluster();
+  cluster.server.store.delete(nodes, { name: 'node-a' });
+  const { uid } = cluster.addNode('node-a', { gpu: 'gb300' }).metadata;
+  await cluster.eventually(() =>
+    expect(cluster.nodeObject('node-a').metadata.ownerReferences).toEqual([expect.objectContaining({ uid })]),
+  );
+});
+
+test('an object is deleted only if it still is what was looked at', async () => {
+  await readyCluster();
+  cluster.server.store.delete(dataDirectPaths, { name: 'gb300' });
+  await cluster.eventually(() => expect(cluster.nodeObject('node-a').spec.resources).toEqual([]));
+  cluster.report('node-a', []);
+  const { uid, resourceVersion } = cluster.nodeObject('node-a').metadata;
+  await cluster.eventually(() => expect(cluster.nodeObjects()).toEqual([]));
+  const order = cluster.server.requests.find(({ verb, plural }) => verb === 'delete' && plural === 'datadirectnodes');
+  expect(order?.body).toMatchObject({ preconditions: { uid, resourceVersion } });
 });
 
 test('an agent that beats in time stays, however long', async () => {

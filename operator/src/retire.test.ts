@@ -130,6 +130,19 @@ test('an agent that does not answer is waited for, named, and does not stop the 
   expectNothingLeft();
 });
 
+test('when the lead is lost half-way, for an operator may be at work again, nothing more is taken away', async () => {
+  await installed();
+  const stop = cluster.server.store.onChange(({ resource }) => {
+    if (resource.plural !== 'datadirectnodes') return; // the order to withdraw: from here on the Lease cannot be renewed
+    cluster.server.fail({ status: 500, message: 'no' }, { plural: 'leases', verb: 'patch', times: 1000 });
+    cluster.server.fail({ status: 500, message: 'no' }, { plural: 'leases', verb: 'get', times: 1000 });
+  });
+  onTestFinished(stop);
+  expect(await uninstall()).toMatchObject({ code: 'RETIRE_INTERRUPTED' });
+  expect(logged.join()).not.toContain('did not answer'); // it is not waited for any longer either
+  expect(cluster.nodeObjects()).toHaveLength(2);
+});
+
 test('while another operator leads nothing is taken away, and it is named', async () => {
   await installed({ obedient: false });
   agentsFollow(['node-a', 'node-b']);

@@ -43,6 +43,7 @@ test('the command line is a command, the first if none is named, and a configura
   });
   expect(() => readCommandLine(['retier'], commands)).toThrow('unknown command retier; usage: [run | retire]');
   expect(() => readCommandLine(['--confg', 'x'], commands)).toThrow('usage:');
+  expect(() => readCommandLine(['retire', 'now'], commands)).toThrow('unknown command retire now; usage:');
 });
 
 test('missing variables are named, and what would do instead', () => {
