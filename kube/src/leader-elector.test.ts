@@ -17,13 +17,14 @@ interface Replica {
 }
 
 /** Each replica has a clock of its own: a replica that is dead or hangs is one whose clock stands still. */
-function replica(server: VirtualServer, identity: string): Replica {
+function replica(server: VirtualServer, identity: string, hasEnded = (_holder: string): boolean => false): Replica {
   const clock = new ManualClock();
   const made: Replica = { clock, elected: 0, lost: [], errors: [] } as unknown as Replica;
   made.elector = new LeaderElector({
     api: connectTo(server),
     lease: name,
     identity,
+    hasEnded,
     onElected: () => made.elected++,
     onLost: (error) => made.lost.push(error),
     onError: (error) => made.errors.push(error),
@@ -70,6 +71,13 @@ test('a leader that is killed is followed by another after the lease has run out
   expect(two.elected).toBe(0);
   await live(two, 6_000);
   await leads(two);
+  expect(lease(server)).toMatchObject({ holderIdentity: 'two', leaseTransitions: 1 });
+});
+
+test('a leader that is known to have ended is followed at once', async () => {
+  const server = await startServer();
+  await leads(replica(server, 'one'));
+  await leads(replica(server, 'two', (holder) => holder === 'one'));
   expect(lease(server)).toMatchObject({ holderIdentity: 'two', leaseTransitions: 1 });
 });
 

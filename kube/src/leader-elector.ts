@@ -11,6 +11,8 @@ export interface LeaderElectorOptions {
   lease: Required<ObjectName>;
   /** Unique to this process: the pod's name and its uid. */
   identity: string;
+  /** Whether a holder is certain to have ended: then its Lease need not run out first. */
+  hasEnded?: (holder: string) => boolean;
   onElected: () => void;
   /** Leadership is gone without having been given up. Stop acting: exit the process. */
   onLost: (error: KubeError) => void;
@@ -135,8 +137,10 @@ export class LeaderElector {
   }
 
   #mayTake({ spec }: Lease): boolean {
-    if (!spec?.holderIdentity || spec.holderIdentity === this.#options.identity) return true;
-    const durationMs = (spec.leaseDurationSeconds ?? 0) * 1000;
+    const { identity, hasEnded } = this.#options;
+    const holder = spec?.holderIdentity;
+    if (!holder || holder === identity || hasEnded?.(holder)) return true;
+    const durationMs = (spec?.leaseDurationSeconds ?? 0) * 1000;
     return this.#clock.now() - (this.#seen?.at ?? 0) > durationMs;
   }
 

@@ -1,5 +1,4 @@
 // The operator as a process: one of several replicas leads and runs the controller; all of them answer probes.
-import { randomUUID } from 'node:crypto';
 
 import {
   accessReview,
@@ -14,6 +13,7 @@ import { errorFields, type Log, guarded, type Page, servePages } from '@data-dir
 
 import type { Config } from './config.ts';
 import { Controller } from './controller.ts';
+import { identityIn } from './identity.ts';
 import { createMetrics } from './metrics.ts';
 import { FIELD_MANAGER } from './objects.ts';
 
@@ -50,7 +50,7 @@ export async function startOperator(options: OperatorOptions): Promise<Operator>
   const elector = new LeaderElector({
     api,
     lease: { name: config.lease.name, namespace: pod.namespace },
-    identity: `${pod.name}_${randomUUID()}`,
+    ...identityIn(pod.name),
     onElected: () => {
       log.info('leading');
       void lead();

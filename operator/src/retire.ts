@@ -1,6 +1,5 @@
 // Uninstalling: the agents take everything back from their kubelets, then all that the operator made goes. DataDirectPaths and CRDs stay.
 // Every step is bounded and may be done again, so that the chart's hook can be retried.
-import { randomUUID } from 'node:crypto';
 
 import { nodeOfHeartbeat } from '@data-direct/crds';
 import {
@@ -18,6 +17,7 @@ import { errorFields, type Log } from '@data-direct/process';
 
 import type { Config } from './config.ts';
 import { OperatorError } from './error.ts';
+import { identityIn } from './identity.ts';
 import { labelChanges } from './labels.ts';
 import { hasWithdrawn } from './node-object.ts';
 import { FIELD_MANAGER, type NodeObject, dataDirectNodes, nodes, trimDataDirectNode } from './objects.ts';
@@ -82,7 +82,7 @@ async function becomeLeader(options: RetireOptions): Promise<{ elector: LeaderEl
   const elector = new LeaderElector({
     api,
     lease: { name: config.lease.name, namespace: pod.namespace },
-    identity: `${pod.name}_${randomUUID()}`,
+    ...identityIn(pod.name),
     onElected: () => elected.resolve(true),
     onLost: (cause) =>
       lost.abort(new OperatorError('RETIRE_INTERRUPTED', `interrupted: ${cause.message}`, {}, { cause })),
