@@ -17,7 +17,9 @@ import { dump } from './cli/dump.ts';
 import { readNode } from './cli/node.ts';
 import { topo } from './cli/topo.ts';
 import { watch } from './cli/watch.ts';
-import type { Host } from './host/host.ts';
+import type { Host, Uevent } from './host/host.ts';
+import { Errno } from './host/host.ts';
+import { UeventError } from './host/uevents.ts';
 import { Observer } from './path/observe.ts';
 import type { Path } from './path/path.ts';
 import type { Change } from './virtual/changes.ts';
@@ -322,7 +324,32 @@ describe('somebody who is not root', () => {
   });
 });
 
+/** As where no netlink socket may be made. */
+const refusing = (): Promise<never> => Promise.reject(new UeventError(new Errno('EPERM', 1, 'socket')));
+const unheard = (): AsyncIterable<Uevent> => ({ [Symbol.asyncIterator]: () => ({ next: refusing }) });
+
 describe('data-direct watch', () => {
+  it('says in one line that it cannot listen, and fails', async () => {
+    const host = createVirtualHost(await loadFixture('dgx-station'));
+    const err: string[] = [];
+    const terminal = { out: () => undefined, err: (line: string) => err.push(line), paint: plain };
+    const { sysfs, proc, clock, pageSize, kernelRelease } = host;
+    const deaf: Host = {
+      sysfs,
+      proc,
+      clock,
+      pageSize,
+      kernelRelease,
+      openDevice: (path, device) => host.openDevice(path, device),
+      dmabuf: (bytes) => host.dmabuf(bytes),
+      close: () => host.close(),
+      uevents: unheard,
+    };
+    const { signal } = new AbortController();
+    expect(await watch.run({ host: deaf, given: {}, operands: [], terminal, signal })).toBe(1);
+    expect(err).toEqual(['kernel events cannot be listened to: socket answered EPERM (1)']);
+  });
+
   it('prints every path once and then what changes, until it is interrupted', async () => {
     const clock = new ManualClock();
     const host = createVirtualHost(await loadFixture('dgx-station'), { clock });

@@ -1,5 +1,6 @@
 // `data-direct watch`: what happens to a node's paths, as it happens.
 import type { Host } from '../host/host.ts';
+import { UeventError } from '../host/uevents.ts';
 import { follow } from '../path/follow.ts';
 import { Observer } from '../path/observe.ts';
 import type { Path } from '../path/path.ts';
@@ -39,10 +40,16 @@ export const watch: Command = {
 };
 
 async function watchNode({ host, given, terminal, signal }: Invocation): Promise<number> {
-  for await (const transition of transitions(host, signal)) {
-    terminal.out(given['json'] ? JSON.stringify(transition) : textOf(transition, terminal));
+  try {
+    for await (const transition of transitions(host, signal)) {
+      terminal.out(given['json'] ? JSON.stringify(transition) : textOf(transition, terminal));
+    }
+    return EXIT.done;
+  } catch (error) {
+    if (!(error instanceof UeventError)) throw error;
+    terminal.err(error.message);
+    return EXIT.failed;
   }
-  return EXIT.done;
 }
 
 interface Transition {

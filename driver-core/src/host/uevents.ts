@@ -2,7 +2,7 @@
 import { closeSync, writeSync } from 'node:fs';
 
 import { struct, u16, u32 } from '../verbs/struct.ts';
-import type { Uevent } from './host.ts';
+import type { Errno, Uevent } from './host.ts';
 import { refused } from './host.ts';
 import type { Native } from './native.ts';
 
@@ -27,6 +27,17 @@ const RECEIVE_BYTES = 1 << 20;
 const MESSAGE_BYTES = 8192;
 /** How long one poll waits. It only bounds the wait: both ends of it wake the thread. */
 const POLL_MS = 10 * 60_000;
+
+/** The kernel does not let this process listen; `what` is the call. */
+export class UeventError extends Error {
+  readonly code = 'UEVENTS_REFUSED';
+  readonly errno: string;
+  constructor({ what, code, number }: Errno) {
+    super(`kernel events cannot be listened to: ${what} answered ${code} (${number})`);
+    this.name = 'UeventError';
+    this.errno = code;
+  }
+}
 
 /** Listens from the first request for an element on; the kernel keeps what comes while nobody asks. Ends when the signal aborts. */
 export async function* uevents(native: Native, signal: AbortSignal): AsyncGenerator<Uevent> {
@@ -67,8 +78,7 @@ function* receive(native: Native, socket: number): Generator<Uevent> {
     const length = native.call('recvfrom', socket, buffer, buffer.length, 0, from, fromLength);
     if (refused(length)) {
       if (length.code === 'EAGAIN') return;
-      if (length.code !== 'EINTR' && length.code !== 'ENOBUFS')
-        throw new Error(`uevents: recvfrom answered ${length.code}`);
+      if (length.code !== 'EINTR' && length.code !== 'ENOBUFS') throw new UeventError(length);
       if (length.code === 'ENOBUFS') yield { kind: 'gap' };
       continue;
     }
@@ -98,6 +108,6 @@ export function parseUevent(message: Buffer): Uevent | undefined {
 }
 
 function must(answer: ReturnType<Native['call']>): number {
-  if (refused(answer)) throw new Error(`uevents: ${answer.what} answered ${answer.code} (${answer.number})`);
+  if (refused(answer)) throw new UeventError(answer);
   return answer;
 }
