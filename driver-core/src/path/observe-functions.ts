@@ -1,11 +1,12 @@
 // What sysfs shows of the functions of a node. Which there are, where, and who drives each is read in every round. The rest of a function changes
-// only with those, or with an event about it, or when root writes to sysfs by hand: it is kept between events, and read again at a rescan.
+// only with those, or with an event about it, or when root writes to sysfs by hand: it is kept between events, and what root can write is read again
+// at a rescan.
 import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { Malformed } from '../host/malformed.ts';
 import { ClassDevices } from '../pci/class-devices.ts';
 import type { Attachment, PciFunction, Virtuality } from '../pci/functions.ts';
-import { devicesOf, listFunctions, readAttachment, readDriver, readVirtuality } from '../pci/functions.ts';
+import { devicesOf, listFunctions, readDriver, readPlacement, readVirtuality } from '../pci/functions.ts';
 import type { NicAttachment } from '../pci/nic.ts';
 import type { SubFunction } from '../pci/sub-functions.ts';
 import { listSubFunctions } from '../pci/sub-functions.ts';
@@ -35,6 +36,10 @@ export class FunctionObserver {
   /** By path: a function that was removed and came back elsewhere is another. */
   readonly #known = new Map<string, PciFunction>();
   readonly #kept = new Map<string, Kept>();
+  /** Paths of functions whose placement is to be read again. */
+  readonly #unplaced = new Set<string>();
+  /** What this round found so far, by path. */
+  readonly #incarnations = new Map<string, string | undefined>();
   /** What is wrong in what is kept, by path. */
   readonly #malformed = new Map<string, readonly Malformed[]>();
   #classes: ClassDevices;
@@ -93,6 +98,8 @@ export class FunctionObserver {
   }
 
   forget(trigger: Trigger | undefined): void {
+    this.#incarnations.clear();
+    if (trigger?.kind === 'rescan') return this.#doubt();
     if (trigger?.kind !== 'uevents' && trigger?.kind !== 'ports') {
       this.#known.clear();
       this.#kept.clear();
@@ -112,6 +119,24 @@ export class FunctionObserver {
     }
   }
 
+  /**
+   * Whatever happened unheard, a driver's link that is still the same belongs to a function that is: the link would have gone with either. So what cannot
+   * change while both last stays known: the function's ids, its PF, the driver's name.
+   */
+  #doubt(): void {
+    this.#classes = new ClassDevices(this.#sysfs);
+    this.#subFunctions = undefined;
+    for (const path of this.#known.keys()) {
+      const incarnation = this.#kept.get(path)?.incarnation;
+      if (incarnation !== undefined && incarnation === this.#incarnation(path)) {
+        this.#unplaced.add(path);
+      } else {
+        this.#known.delete(path);
+        this.#kept.delete(path);
+      }
+    }
+  }
+
   #list(malformed: Malformed[]): readonly PciFunction[] {
     const functions = listFunctions(this.#sysfs, this.#known, (each) => malformed.push(each));
     const before = this.#functions;
@@ -125,17 +150,29 @@ export class FunctionObserver {
   }
 
   #attached(fn: PciFunction): Kept {
-    const identity = this.#sysfs.identity(`${fn.path}/driver`);
-    const incarnation = refused(identity) ? undefined : identity;
+    const incarnation = this.#incarnation(fn.path);
     const kept = this.#kept.get(fn.path);
-    if (kept && kept.incarnation === incarnation) return kept;
+    const same = kept && kept.incarnation === incarnation ? kept : undefined;
+    const placed = !this.#unplaced.delete(fn.path);
+    if (same && placed) return same;
     const malformed: Malformed[] = [];
-    const attachment = readAttachment(this.#sysfs, fn, (each) => malformed.push(each));
-    const virtuality = fn.kind === 'nic' ? readVirtuality(this.#sysfs, fn) : undefined;
-    const seen = { incarnation, attachment, virtuality };
+    const placement = readPlacement(this.#sysfs, fn, (each) => malformed.push(each));
+    const seen = {
+      incarnation,
+      attachment: { driver: same ? same.attachment.driver : readDriver(this.#sysfs, fn.path), ...placement },
+      virtuality: same ? same.virtuality : fn.kind === 'nic' ? readVirtuality(this.#sysfs, fn) : undefined,
+    };
     if (malformed.length > 0) this.#malformed.set(fn.path, malformed);
     else this.#malformed.delete(fn.path);
     this.#kept.set(fn.path, seen);
     return seen;
+  }
+
+  #incarnation(path: string): string | undefined {
+    if (this.#incarnations.has(path)) return this.#incarnations.get(path);
+    const identity = this.#sysfs.identity(`${path}/driver`);
+    const incarnation = refused(identity) ? undefined : identity;
+    this.#incarnations.set(path, incarnation);
+    return incarnation;
   }
 }

@@ -19,9 +19,15 @@ interface Kept {
   readonly seen: PortSeen;
 }
 
+interface KeptLayer {
+  readonly key: string;
+  readonly linkLayer: NonNullable<PortSeen['linkLayer']>;
+}
+
 export class PortObserver {
   readonly #host: Host;
   readonly #kept = new Map<string, Kept>();
+  readonly #linkLayers = new Map<string, KeptLayer>();
 
   constructor(host: Host) {
     this.#host = host;
@@ -34,8 +40,11 @@ export class PortObserver {
     const key = `${path} ${driver} ${rdmaDevice}`;
     const kept = this.#kept.get(id);
     if (kept?.key === key) return kept.seen;
-    const port = `${path}/infiniband/${rdmaDevice}/ports/1`;
-    const seen = { linkLayer: this.#linkLayer(port), port: await this.#state(port, chargedTo(nic)) };
+    const device = `${path}/infiniband/${rdmaDevice}`;
+    const seen = {
+      linkLayer: this.#linkLayer(id, device),
+      port: await this.#state(`${device}/ports/1`, chargedTo(nic)),
+    };
     if (refused(seen.port)) this.#kept.delete(id);
     else this.#kept.set(id, { key, seen });
     return seen;
@@ -46,9 +55,24 @@ export class PortObserver {
     for (const id of named(trigger, this.#kept.keys())) this.#kept.delete(id);
   }
 
-  /** In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state. */
-  #linkLayer(port: string): PortSeen['linkLayer'] {
-    const bytes = this.#host.sysfs.read(`${port}/link_layer`);
+  /**
+   * In memory (mlx5_ib_port_link_layer reads a capability), unlike the port's state, and the same as long as the RDMA device is: port types change with a
+   * reset, which makes it anew, and sysfs a new directory for it.
+   */
+  #linkLayer(id: string, device: string): PortSeen['linkLayer'] {
+    const identity = this.#host.sysfs.identity(device);
+    if (refused(identity)) return undefined;
+    const key = `${device} ${identity}`;
+    const kept = this.#linkLayers.get(id);
+    if (kept?.key === key) return kept.linkLayer;
+    const linkLayer = this.#readLinkLayer(device);
+    // What could not be read is tried again.
+    if (linkLayer !== undefined) this.#linkLayers.set(id, { key, linkLayer });
+    return linkLayer;
+  }
+
+  #readLinkLayer(device: string): PortSeen['linkLayer'] {
+    const bytes = this.#host.sysfs.read(`${device}/ports/1/link_layer`);
     const text = refused(bytes) ? undefined : bytes.toString('latin1').trim();
     return text === 'InfiniBand' || text === 'Ethernet' ? text : undefined;
   }

@@ -2,7 +2,7 @@ import type { PathReason } from '@data-direct/crds';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import type { Host } from '../host/host.ts';
+import type { Files, Host } from '../host/host.ts';
 import { dumpOf } from '../cli/dump-file.ts';
 import { readNode } from '../cli/node.ts';
 import { chainOf } from '../pci/address.ts';
@@ -14,6 +14,7 @@ import { createVirtualHost } from '../virtual/host.ts';
 import { VirtualError } from '../virtual/errors.ts';
 import { parseFixture } from '../virtual/fixture.ts';
 import { loadFixture } from '../virtual/load.ts';
+import { FunctionObserver } from './observe-functions.ts';
 import { Observer } from './observe.ts';
 import type { Path } from './path.ts';
 
@@ -611,3 +612,52 @@ describe('a round that events asked for', () => {
     );
   });
 });
+
+describe('a rescan', () => {
+  it('finds without any event whatever has happened, in whatever order', async () => {
+    const unheard: readonly Change[] = [...STEPS, ['regroup', GPU, '7'], ['regroup', NIC, '8']];
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.constantFrom(...unheard), { minLength: 1, maxLength: 12 }), async (steps) => {
+        const host = await tray();
+        const kept = new Observer(host);
+        for (const step of steps) {
+          await kept.round({ trigger: { kind: 'rescan' } });
+          try {
+            change(host, step);
+          } catch (error) {
+            if (!(error instanceof VirtualError)) throw error;
+          }
+        }
+        expect(await kept.round({ trigger: { kind: 'rescan' } })).toEqual(await new Observer(host).round());
+      }),
+      { seed: 20_261_122, numRuns: 40 },
+    );
+  });
+
+  it('finds another kind of function where one was: only what still has the driver link that it had is known', async () => {
+    const { sysfs } = await tray();
+    const { functions } = new FunctionObserver(sysfs).observe();
+    const path = functions.find(({ address }) => address === NIC)?.path ?? '';
+    let swapped = false;
+    const observer = new FunctionObserver(swapping(sysfs, path, () => swapped));
+    expect(observer.observe().nics.map(({ id }) => id)).toContain(NIC);
+    swapped = true;
+    observer.forget({ kind: 'rescan' });
+    expect(observer.observe().nics.map(({ id }) => id)).not.toContain(NIC);
+  });
+});
+
+/** A bridge in place of the function at the path, with a driver of its own. */
+function swapping(sysfs: Files, path: string, swapped: () => boolean): Files {
+  return {
+    list: (at) => sysfs.list(at),
+    link: (at) => sysfs.link(at),
+    real: (at) => sysfs.real(at),
+    readSlow: (at, device) => sysfs.readSlow(at, device),
+    identity: (at) => (swapped() && at === `${path}/driver` ? 'another' : sysfs.identity(at)),
+    read: (at) =>
+      swapped() && at === `${path}/modalias`
+        ? Buffer.from('pci:v000015B3d00001976sv00000000sd00000000bc06sc04i00\n')
+        : sysfs.read(at),
+  };
+}

@@ -24,8 +24,12 @@ export interface PciFunction {
 }
 
 /** What the kernel has attached to a function. */
-export interface Attachment {
+export interface Attachment extends Placement {
   readonly driver: string | undefined;
+}
+
+/** What may be another while function and driver stay. */
+export interface Placement {
   readonly numaNode: number | undefined;
   readonly iommuGroup: string | undefined;
 }
@@ -130,9 +134,12 @@ function kindOf({ vendor, device, class: pciClass }: Ids): Kind {
   return pciClass >> 8 === 0x0604 ? 'bridge' : 'other';
 }
 
-export function readAttachment(sysfs: Files, { path }: PciFunction, tell: TellMalformed = () => undefined): Attachment {
+export function readAttachment(sysfs: Files, fn: PciFunction, tell: TellMalformed = () => undefined): Attachment {
+  return { driver: readDriver(sysfs, fn.path), ...readPlacement(sysfs, fn, tell) };
+}
+
+export function readPlacement(sysfs: Files, { path }: PciFunction, tell: TellMalformed): Placement {
   return {
-    driver: readDriver(sysfs, path),
     numaNode: readNumaNode(sysfs, `${path}/numa_node`, tell),
     iommuGroup: linkName(sysfs, `${path}/iommu_group`),
   };
