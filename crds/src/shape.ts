@@ -137,6 +137,16 @@ function join(path: string, name: string): string {
 
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
+  const text = asJson(value);
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
+}
+
+/** What can be read can be nested deeper than what can be written. */
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) return 'something nested too deeply to be shown';
+    throw error;
+  }
 }
