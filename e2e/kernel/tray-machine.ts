@@ -4,6 +4,7 @@
 import { loadFixture } from '@data-direct/driver-core';
 import { RigError } from '../rig/errors.ts';
 import { trayOfFixture } from './cx8/fixture-tray.ts';
+import type { Capabilities } from './cx8/nic/capabilities.ts';
 import type { Faults } from './cx8/nic/faults.ts';
 import { ServedTray } from './cx8/served-tray.ts';
 import type { TraySpec } from './cx8/tray-spec.ts';
@@ -44,12 +45,17 @@ const deviceOf = (tray: ServedTray, id: FunctionName): VfioUserDevice => ({
   socket: tray.socket(id),
 });
 
-async function traySpec(): Promise<TraySpec> {
+async function traySpec(capabilities: Capabilities): Promise<TraySpec> {
   const tray = trayOfFixture(await loadFixture('one-domain'));
-  const [pf] = tray.nics;
+  const [pf, ...others] = tray.nics;
   if (pf === undefined) throw new Error('the fixture one-domain has no NIC');
   const vf = { ...pf, name: 'vf0', lid: 0x40, function: 'VF' as const, capabilities: { data_direct: 0 } };
-  return { ...tray, nics: [...tray.nics, vf] };
+  return { ...tray, nics: [{ ...pf, capabilities }, ...others, vf] };
+}
+
+interface TrayMachineOptions extends Pick<MachineOptions, 'terminal' | 'report' | 'append'> {
+  /** What nic0 has otherwise from the beginning. */
+  readonly capabilities?: Capabilities;
 }
 
 /** What a case changes in it is put back before the next one. */
@@ -72,9 +78,9 @@ export class TrayMachine {
   /** As QEMU and kernel leave it: restore() brings the drivers up. */
   static async start(
     kernel: KernelSeries,
-    options: Pick<MachineOptions, 'terminal' | 'report'> = {},
+    { capabilities = {}, ...options }: TrayMachineOptions = {},
   ): Promise<TrayMachine> {
-    const spec = await traySpec();
+    const spec = await traySpec(capabilities);
     const tray = await ServedTray.start(spec);
     try {
       const devices = names.map((name) => deviceOf(tray, name));

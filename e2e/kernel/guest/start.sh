@@ -14,6 +14,8 @@ mount -t debugfs debug /sys/kernel/debug
 # A process that waits for ever in the kernel is reported with its stack, while its request still waits.
 echo 15 >/proc/sys/kernel/hung_task_timeout_secs
 ip link set lo up
+# A word of the kernel's command line that nobody else knows is a variable here: LOAD=module,module is loaded before there is an agent.
+for module in $(echo "$LOAD" | tr , ' '); do modprobe "$module"; done
 node /app/agent.mjs "$(port agent)"
 echo "the agent ended with exit code $?" >/dev/kmsg
 sleep 0.2 # until the log has gone out
