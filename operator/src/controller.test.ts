@@ -284,6 +284,26 @@ test('what someone else changes in specs, labels and statuses of ours is put rig
   });
 });
 
+test('a status that someone else changed, and nothing but that, is put right', async () => {
+  await readyCluster();
+  await cluster.quiet();
+  const asSomeone = { fieldManager: 'kubectl-edit', subresource: 'status' } as const;
+  cluster.server.store.patch(dataDirectPaths, { name: 'gb300' }, { status: { paths: { total: 99 } } }, asSomeone);
+  await cluster.eventually(() => expect(cluster.status('gb300')?.paths?.total).toBe(4));
+});
+
+test('one phase is one event, however its message changes', async () => {
+  await readyCluster();
+  for (const broken of [1, 2, 3]) {
+    cluster.report(
+      'node-a',
+      four.map((path, index) => (index < broken ? pathOf(index, unbound) : path)),
+    );
+    await cluster.eventually(() => expect(cluster.told('gb300', 'Ready')).toContain(`${4 - broken} of 4 paths ready`));
+  }
+  expect(events.filter((event) => event === 'Warning Degraded gb300')).toHaveLength(1);
+});
+
 test('a malformed policy is told what is wrong, and the others go on', async () => {
   await readyCluster();
   for (const [name, spec] of Object.entries({

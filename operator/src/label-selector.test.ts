@@ -11,6 +11,11 @@ test.each([
   ['another value', { matchLabels: { zone: 'b' } }, false],
   ['a label the node lacks', { matchLabels: { rack: 'a' } }, false],
   ['a label whose name every object inherits', { matchLabels: { constructor: 'a' } }, false],
+  [
+    'an expression on a name that every object inherits',
+    { matchExpressions: [{ key: 'constructor', operator: 'Exists' }] },
+    false,
+  ],
   ['one of two labels', { matchLabels: { zone: 'a', gpu: 'h100' } }, false],
   ['In', { matchExpressions: [{ key: 'zone', operator: 'In', values: ['b', 'a'] }] }, true],
   ['In without the label', { matchExpressions: [{ key: 'rack', operator: 'In', values: ['a'] }] }, false],

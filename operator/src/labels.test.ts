@@ -26,6 +26,7 @@ test('only what differs is changed, what no policy asks for is taken away, and l
     'datadirect.dev/path': 'ready',
     'datadirect.dev/old': 'none',
     'datadirect.dev/pool': 'training',
+    'example.com/path': 'ready',
     zone: 'a',
   };
   expect(labelChanges(has, { 'datadirect.dev/path': 'degraded' })).toEqual({

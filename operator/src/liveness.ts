@@ -10,7 +10,6 @@ interface Watched {
   beaten: boolean;
   /** From when on silence counts. */
   since: number;
-  silent: boolean;
 }
 
 export class Liveness {
@@ -25,7 +24,7 @@ export class Liveness {
 
   /** The node's Lease came or changed. */
   beat(node: string): void {
-    this.#nodes.set(node, { beaten: true, since: this.#clock.now(), silent: false });
+    this.#nodes.set(node, { beaten: true, since: this.#clock.now() });
   }
 
   /** The server could not be heard, so no beat could be seen: for all who were not silent before, silence counts from now. */
@@ -51,14 +50,12 @@ export class Liveness {
 
   /** A node is watched from when it is first asked for, or has beaten. */
   #watched(node: string): Watched {
-    const watched = this.#nodes.get(node) ?? { beaten: false, since: this.#clock.now(), silent: false };
+    const watched = this.#nodes.get(node) ?? { beaten: false, since: this.#clock.now() };
     this.#nodes.set(node, watched);
     return watched;
   }
 
-  /** Once silent, silent until it beats. */
-  #isSilent(watched: Watched): boolean {
-    watched.silent ||= this.#clock.now() - watched.since >= this.#graceMs;
-    return watched.silent;
+  #isSilent({ since }: Watched): boolean {
+    return this.#clock.now() - since >= this.#graceMs;
   }
 }

@@ -5,6 +5,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest';
 
 import { type Config, readConfig } from './config.ts';
 import { type Operator, startOperator } from './operator.ts';
+import { dataDirectPaths } from './objects.ts';
 import { pathOf } from './testing.ts';
 import { NAMESPACE, type VirtualCluster, startVirtualCluster } from './virtual-cluster.ts';
 
@@ -110,6 +111,10 @@ test('metrics tell of policies, writes, failures and the age of what is known', 
   }
   expect(text).toMatch(/data_direct_operator_watch_silence_seconds\{resource="nodes"\} \d/);
   expect(await page(first, '/nothing')).toMatchObject({ status: 404 });
+
+  cluster.server.store.delete(dataDirectPaths, { name: 'gb300' });
+  await cluster.quiet();
+  expect((await page(first, '/metrics')).text).not.toContain('policy="gb300"');
 });
 
 test('who floods the metrics with tokens that the API server is slow to review does not cost the operator its lead', async () => {

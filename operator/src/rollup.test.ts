@@ -290,6 +290,12 @@ test('the order in which nodes are read makes no difference, and every path is c
   );
 });
 
+test('under a policy that asks for no data direct a path without it is not degraded', () => {
+  const disabled = policyOf('gb300', { dataDirect: 'Disabled' });
+  const status = statusOf(disabled, [settledNode([disabled], { paths: oneUnbound })]);
+  expect(status.paths).toMatchObject({ total: 4, ready: 4, degraded: 0 });
+});
+
 test('a node all of whose paths are excluded is not counted as ready', () => {
   const excluded: Partial<NodePath> = { state: 'Unavailable', reason: 'Excluded', message: 'cable on order' };
   const nodes = [

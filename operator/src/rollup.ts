@@ -35,8 +35,6 @@ interface JudgedNode extends NodeReport {
   readonly paths: readonly JudgedPath[];
   /** What the agent says of the policy's resource; undefined if nothing, or if it is silent. */
   readonly resource: { readonly healthy: number } | undefined;
-  /** The policy has no entry here, because an older one has its resource name. */
-  readonly isRefused: boolean;
   /** What keeps the agent as a whole from serving. */
   readonly trouble: string | undefined;
 }
@@ -85,7 +83,6 @@ function judge(policy: Policy, report: NodeReport): JudgedNode {
       .filter((path) => path.resource === entry?.name)
       .map((path) => ({ node: report.name, path, verdict: verdictOn(path, entry?.dataDirect as DataDirectMode) })),
     resource: status?.resources?.find(({ name }) => name === entry?.name),
-    isRefused: entry === undefined,
     trouble:
       registered?.status === 'False' ? `${registered.reason} on ${report.name}: ${registered.message}` : undefined,
   };
@@ -112,7 +109,7 @@ function summarize(policy: Policy, nodes: readonly JudgedNode[], paths: readonly
     acceptance: acceptanceOf(policy, nodes),
     selected: nodes.length,
     silent: namesOf(({ life }) => life === 'silent'),
-    unheard: namesOf((node) => node.life !== 'silent' && !node.isRefused && node.resource === undefined),
+    unheard: namesOf((node) => node.life !== 'silent' && node.resource === undefined),
     pending: namesOf((node) => node.life !== 'silent' && !hasTakenOver(node)),
     equipped: nodes.filter(isEquipped).length,
     degradedNodes: nodes.filter(isDegraded).length,
