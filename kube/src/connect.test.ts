@@ -185,6 +185,16 @@ describe('time', () => {
     expect(failure).toMatchObject({ code: 'KUBE_TOO_MANY_REQUESTS', retryAfterMs: 60_000 });
   });
 
+  test.each([
+    [0, 1_000],
+    [100_000, 300_000],
+  ])('a Retry-After of %i s is taken for %i ms: nothing spins, and nothing waits for ever', async (asked, taken) => {
+    const server = await startServer();
+    server.fail({ status: 429, retryAfterSeconds: asked });
+    const failure = await failureOf(connectTo(server).get(things, { name: 'a' }, { timeoutMs: 500 }));
+    expect(failure).toMatchObject({ retryAfterMs: taken });
+  });
+
   test('an answer 500 without Retry-After is not asked again: the write may have been done', async () => {
     const server = await startServer();
     server.fail({ status: 500 });
