@@ -3,7 +3,9 @@ import { type DataDirectMode, PATH_REASONS, type PathReason, stateOf } from '@da
 import { assert, property, shuffledSubarray } from 'fast-check';
 import { expect, test } from 'vitest';
 
-import { poolOf } from './pool.ts';
+import { NicMemory } from './nic-memory.ts';
+import type { OfferedPath } from './offered.ts';
+import { assign, poolOf } from './pool.ts';
 import { assignment, path, resource, tray } from './test-support.ts';
 
 const health = ({ pools }: ReturnType<typeof assignment>): Record<string, boolean> =>
@@ -53,6 +55,20 @@ test.each(['0002:03:00.0', 'mlx5_2'])('a path excluded as %s is kept from pods a
     reason: 'Excluded',
     message: 'taken out of service by DataDirectPath gb300: cable replaced on Monday',
   });
+});
+
+test('a path excluded by its RDMA device stays so while its NIC has no driver, and with it no RDMA device', () => {
+  const memory = new NicMemory();
+  const spec = { resources: [resource({ exclude: [{ nic: 'mlx5_2', reason: 'cable on order' }] })] };
+  const excluded = (paths: OfferedPath[]): string[] =>
+    assign(spec, paths, (each) => memory.recall(each))
+      .paths.filter(({ reason }) => reason === 'Excluded')
+      .map(({ id }) => id);
+  expect(excluded(tray())).toEqual(['0002:03:00.0']);
+  const unbound = tray({ 2: 'WaitingForDriver' }).map((each) =>
+    each.name === 'mlx5_2' ? { ...each, name: each.id, nic: { ...each.nic, rdmaDevice: undefined } } : each,
+  );
+  expect(excluded(unbound)).toEqual(['0002:03:00.0']);
 });
 
 test('a BlueField is a path of the node and in no pool', () => {

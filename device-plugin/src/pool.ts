@@ -45,8 +45,9 @@ export function assign(
   const owned = observed
     .toSorted((a, b) => compare(a.id, b.id))
     .map((path) => {
-      const resource = resourceOf(spec.resources, nicOf(path));
-      return { resource, path: resource ? withExclusion(resource, path) : path };
+      const nic = nicOf(path);
+      const resource = resourceOf(spec.resources, nic);
+      return { resource, path: resource ? withExclusion(resource, path, nic) : path };
     });
   return {
     paths: owned.map(({ path }) => path),
@@ -69,8 +70,8 @@ export function poolOf(assignment: Assignment, pathId: string): Pool | undefined
   return assignment.pools.find((pool) => pool.paths.some((path) => path.id === pathId));
 }
 
-function withExclusion(resource: NodeResource, path: OfferedPath): OfferedPath {
-  const exclusion = resource.exclude?.find(({ nic }) => nic === path.id || nic === path.name);
+function withExclusion(resource: NodeResource, path: OfferedPath, { id, name }: SelectableNic): OfferedPath {
+  const exclusion = resource.exclude?.find(({ nic }) => nic === id || nic === name);
   if (!exclusion) return path;
   const message = `taken out of service by DataDirectPath ${resource.policy}: ${exclusion.reason}`;
   return { ...path, state: stateOf('Excluded'), reason: 'Excluded', message };
