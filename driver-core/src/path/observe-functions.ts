@@ -140,13 +140,16 @@ export class FunctionObserver {
   #list(malformed: Malformed[]): readonly PciFunction[] {
     const functions = listFunctions(this.#sysfs, this.#known, (each) => malformed.push(each));
     const before = this.#functions;
-    if (functions.length === before.length && functions.every((fn, index) => fn === before[index])) return before;
-    this.#functions = functions;
-    this.#subFunctions = undefined;
+    const same = functions.length === before.length && functions.every((fn, index) => isSame(fn, before[index]));
+    if (same && this.#known.size === before.length) return before;
+    if (!same) {
+      this.#functions = functions;
+      this.#subFunctions = undefined;
+    }
     this.#known.clear();
-    for (const fn of functions) this.#known.set(fn.path, fn);
+    for (const fn of this.#functions) this.#known.set(fn.path, fn);
     for (const path of this.#kept.keys()) if (!this.#known.has(path)) this.#kept.delete(path);
-    return functions;
+    return this.#functions;
   }
 
   #attached(fn: PciFunction): Kept {
@@ -175,4 +178,11 @@ export class FunctionObserver {
     this.#incarnations.set(path, incarnation);
     return incarnation;
   }
+}
+
+function isSame(fn: PciFunction, before: PciFunction | undefined): boolean {
+  if (fn === before) return true;
+  return (
+    fn.path === before?.path && fn.vendor === before.vendor && fn.device === before.device && fn.class === before.class
+  );
 }
