@@ -290,6 +290,13 @@ test('the order in which nodes are read makes no difference, and every path is c
   );
 });
 
+test('an excluded NIC that has lost its driver, and with it its RDMA device, is not said to be missing', () => {
+  const policy = policyOf('gb300', { exclude: [{ node: 'node-a', nic: 'mlx5_1', reason: 'cable on order' }] });
+  const gone = pathOf(1, { name: pathOf(1).id, state: 'Unavailable', reason: 'Excluded', message: 'cable on order' });
+  const status = statusOf(policy, [settledNode([policy], { paths: [pathOf(0), gone] })]);
+  expect(condition(status, 'Accepted')?.message).toBe('the policy is valid');
+});
+
 test('under a policy that asks for no data direct a path without it is not degraded', () => {
   const disabled = policyOf('gb300', { dataDirect: 'Disabled' });
   const status = statusOf(disabled, [settledNode([disabled], { paths: oneUnbound })]);

@@ -161,7 +161,10 @@ function idleExclusions(policy: Policy, nodes: readonly NodeReport[]): string[] 
     const report = nodes.find(({ name }) => name === node);
     if (!report) return [`${nic} on ${node} (not a node of this policy)`];
     const paths = report.object?.status?.paths;
-    return !paths || paths.some(({ id, name }) => id === nic || name === nic) ? [] : [`${nic} on ${node}`];
+    // An excluded NIC without driver goes by its address alone: the agent remembers what it was called.
+    const isThere = (path: NodePath): boolean =>
+      path.id === nic || path.name === nic || (path.reason === 'Excluded' && path.name === path.id);
+    return !paths || paths.some(isThere) ? [] : [`${nic} on ${node}`];
   });
 }
 
