@@ -9,7 +9,7 @@ import { PortWatch } from './port-watch.ts';
 
 const POLL = 5000;
 /** At rest ports are looked at less often. */
-const MOST_POLLS = 3;
+const MOST_POLLS = 6;
 
 it('a second RDMA device of a NIC, whose planes are up, does not hide that the NIC’s port goes down', async () => {
   const clock = new ManualClock();

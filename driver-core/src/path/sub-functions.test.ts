@@ -153,13 +153,13 @@ it('an SF whose number cannot be read goes by its name on the auxiliary bus', as
 });
 
 /** At rest ports are looked at less often. */
-const MOST_POLLS = 3;
+const MOST_POLLS = 6;
 
 it('that the port of an SF went down is noticed by a poll', async () => {
   const clock = new ManualClock();
   const host = await machine(clock);
   const stop = new AbortController();
-  const triggers = follow(host, { debounceMs: 100, rescanMs: 30_000, portPollMs: 5000, signal: stop.signal });
+  const triggers = follow(host, { debounceMs: 100, rescanMs: 300_000, portPollMs: 5000, signal: stop.signal });
   await triggers.next();
   const next = triggers.next();
   await settle();
