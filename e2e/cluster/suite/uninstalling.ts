@@ -23,7 +23,7 @@ export function uninstalling(world: () => World): void {
       });
     });
 
-    test('leaves no pods, jobs, leases, roles or DataDirectNodes', async () => {
+    test('leaves no pods, jobs, leases, roles, admission policies or DataDirectNodes', async () => {
       await comesTrue('nothing of the release is left', async () => {
         const { stdout } = await world().cluster.kubectl([
           'get',
@@ -37,8 +37,14 @@ export function uninstalling(world: () => World): void {
           .split('\n')
           .filter((name) => name !== '' && !/kube-root-ca|serviceaccount\/default/.test(name));
         expect(own).toEqual([]);
-        const cluster = await world().cluster.kubectl(['get', 'clusterroles,clusterrolebindings', '--output', 'name']);
-        expect(cluster.stdout).not.toContain('data-direct');
+        const elsewhere = await world().cluster.kubectl([
+          'get',
+          'clusterroles,clusterrolebindings,roles,rolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings',
+          '--all-namespaces',
+          '--output',
+          'name',
+        ]);
+        expect(elsewhere.stdout).not.toContain('data-direct');
         const nodes = await world().custom.listClusterCustomObject({
           group: GROUP,
           version: VERSION,
