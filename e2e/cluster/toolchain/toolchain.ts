@@ -14,18 +14,22 @@ import type { Report } from '../../rig/progress.ts';
 export type Toolchain = Readonly<Record<PartName, string>>;
 
 /** Quick ones first: what is wrong with them is told before the minutes of compiling. */
-const parts: readonly Part[] = [clientsPart, testImagesPart, rdmaCorePart, ...goParts];
+const parts: readonly Part[] = [testImagesPart, rdmaCorePart, ...goParts];
 
 export async function ensureToolchain(report: Report, signal?: AbortSignal): Promise<Toolchain> {
+  const clients = await ensureClients(report, signal);
   return withCache('cluster', report, async (root) => {
     await ensureDebianPackages(report, signal);
-    const directories: Partial<Record<PartName, string>> = {};
+    const directories: Partial<Record<PartName, string>> = { clients };
     for (const part of parts) directories[part.name] = await ensurePart(root, part, report, signal);
     return directories as Toolchain;
   });
 }
 
-/** The directory of kubectl and Helm alone, for tests that need no node. */
+/**
+ * The directory of kubectl and Helm alone, for tests that need no node. It has a cache and a lock of its own: those tests are not to wait for
+ * minutes of compiling.
+ */
 export async function ensureClients(report: Report, signal?: AbortSignal): Promise<string> {
-  return withCache('cluster', report, (root) => ensurePart(root, clientsPart, report, signal));
+  return withCache('clients', report, (root) => ensurePart(root, clientsPart, report, signal));
 }
