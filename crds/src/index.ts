@@ -5,5 +5,6 @@ export * from './reasons.ts';
 export * from './resources.ts';
 export * from './selection.ts';
 export * from './shape.ts';
+export * from './shown.ts';
 export * from './types.ts';
 export * from './variables.ts';

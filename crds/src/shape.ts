@@ -1,6 +1,10 @@
 // Checks JSON from outside against a structural schema and fills in defaults; misfits are told by field path.
 // Knows the few words our schemas use: zod costs 17 MiB at run time and ajv 12, on every node.
 
+import { shown } from './shown.ts';
+
+const LONGEST_SHOWN = 80;
+
 export interface Schema {
   readonly type: 'object' | 'array' | 'string' | 'integer' | 'boolean';
   readonly default?: unknown;
@@ -55,7 +59,7 @@ function walk(schema: Schema, given: unknown, path: string, options: FitOptions,
   const value = given === undefined ? structuredClone(schema.default) : given;
   if (schema.type === 'object' && isObject(value)) return walkObject(schema, value, path, options, report);
   if (schema.type === 'array' && Array.isArray(value)) return walkArray(schema, value, path, options, report);
-  return fitsScalar(schema, value) ? value : report(path, expectation(schema), shown(value));
+  return fitsScalar(schema, value) ? value : report(path, expectation(schema), shown(value, LONGEST_SHOWN));
 }
 
 function walkObject(
@@ -133,20 +137,4 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function join(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  const text = asJson(value);
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text;
-}
-
-/** What can be read can be nested deeper than what can be written. */
-function asJson(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    if (error instanceof RangeError) return 'something nested too deeply to be shown';
-    throw error;
-  }
 }

@@ -1,6 +1,10 @@
 // Reading JSON of unknown origin strictly: a value has the expected shape, or the refusal names its path and what was expected.
 // What the shapes mean is not known here. Shapes decode what they read and give it a type; that of crds holds JSON against a schema that is data itself.
 
+import { shown } from '@data-direct/crds';
+
+const LONGEST_SHOWN = 60;
+
 /** Where a value stands; `refuse` throws the error of whoever reads. */
 export interface Place {
   readonly path: string;
@@ -81,27 +85,10 @@ export function orNull<T>(shape: Shape<T>): Shape<T | null> {
 }
 
 export function refuse(at: Place, expected: string, got: unknown): never {
-  return at.refuse(at.path, expected, shown(got));
+  return at.refuse(at.path, expected, shown(got, LONGEST_SHOWN));
 }
 
 function below(at: Place, name: string): Place {
   const step = /^[A-Za-z_]\w*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
   return { ...at, path: `${at.path}${step}` };
-}
-
-/** A value as it stands in the file, short enough for one line. */
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  const json = asJson(value);
-  return json.length > 60 ? `${json.slice(0, 57)}…` : json;
-}
-
-/** What can be read can be nested deeper than what can be written. */
-function asJson(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch (error) {
-    if (error instanceof RangeError) return 'something nested too deeply to be shown';
-    throw error;
-  }
 }
