@@ -29,6 +29,7 @@ import type { VirtualHost } from './virtual/host.ts';
 import { createVirtualHost } from './virtual/host.ts';
 import { FIXTURE_NAMES, loadFixture } from './virtual/load.ts';
 import { unprivileged } from './virtual/unprivileged.ts';
+import { withDoors } from './host/with-doors.ts';
 
 const NIC = '0000:03:00.0';
 const DMA = '0009:03:00.0';
@@ -333,18 +334,7 @@ describe('data-direct watch', () => {
     const host = createVirtualHost(await loadFixture('dgx-station'));
     const err: string[] = [];
     const terminal = { out: () => undefined, err: (line: string) => err.push(line), paint: plain };
-    const { sysfs, proc, clock, pageSize, kernelRelease } = host;
-    const deaf: Host = {
-      sysfs,
-      proc,
-      clock,
-      pageSize,
-      kernelRelease,
-      openDevice: (path, device) => host.openDevice(path, device),
-      dmabuf: (bytes) => host.dmabuf(bytes),
-      close: () => host.close(),
-      uevents: unheard,
-    };
+    const deaf = withDoors(host, { uevents: unheard });
     const { signal } = new AbortController();
     expect(await watch.run({ host: deaf, given: {}, operands: [], terminal, signal })).toBe(1);
     expect(err).toEqual(['kernel events cannot be listened to: socket answered EPERM (1)']);

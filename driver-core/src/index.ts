@@ -4,6 +4,7 @@ export type { Answer, Clock, Device, Dmabuf, Files, Host, Pointer, Uevent } from
 export { leave } from './host/leave.ts';
 export { openLinuxHost } from './host/linux.ts';
 export type { LinuxHostOptions } from './host/linux.ts';
+export { withDoors } from './host/with-doors.ts';
 export { DataDirect } from './binding/data-direct.ts';
 export type { BindingFollowOptions, OpenNic, OpenPd } from './binding/data-direct.ts';
 export { DataDirectError } from './binding/errors.ts';

@@ -16,6 +16,7 @@ import type { OpenPd } from './data-direct.ts';
 import { DataDirect } from './data-direct.ts';
 import { DataDirectError } from './errors.ts';
 import { RegistrationError } from '../verbs/registration.ts';
+import { withDoors } from '../host/with-doors.ts';
 
 const NIC = '0000:03:00.0';
 const DMA = '0009:03:00.0';
@@ -210,23 +211,6 @@ describe('a registration that fails', () => {
   });
 });
 
-/** The host with some of its doors replaced. */
-function replacing(on: VirtualHost, doors: Partial<Host>): Host {
-  const { sysfs, proc, pageSize, kernelRelease } = on;
-  return {
-    sysfs,
-    proc,
-    pageSize,
-    kernelRelease,
-    clock: on.clock,
-    openDevice: (path, device) => on.openDevice(path, device),
-    uevents: (signal) => on.uevents(signal),
-    dmabuf: (bytes) => on.dmabuf(bytes),
-    close: () => on.close(),
-    ...doors,
-  };
-}
-
 /** The DMA function loses and finds its driver right after a region was registered, as long as `interrupt` says so. */
 function interrupting(on: VirtualHost, interrupt: () => boolean): Host {
   const openDevice: Host['openDevice'] = async (path, device) => {
@@ -245,7 +229,7 @@ function interrupting(on: VirtualHost, interrupt: () => boolean): Host {
       close: () => opened.close(),
     };
   };
-  return replacing(on, { openDevice });
+  return withDoors(on, { openDevice });
 }
 
 async function* silence(signal: AbortSignal): AsyncGenerator<Uevent> {
@@ -293,7 +277,7 @@ describe('whoever follows', () => {
   });
 
   it('is told at the next rescan of what no event told', async () => {
-    dataDirect = new DataDirect(replacing(host, { uevents: silence }));
+    dataDirect = new DataDirect(withDoors(host, { uevents: silence }));
     const region = await (await pdOn('mlx5_0')).register({ fd: memory.fd, length: PAGE });
     const stop = new AbortController();
     const following = dataDirect.follow({ signal: stop.signal, rescanMs: 1000 });

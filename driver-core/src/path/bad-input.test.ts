@@ -11,25 +11,10 @@ import type { VirtualHost } from '../virtual/host.ts';
 import { createVirtualHost } from '../virtual/host.ts';
 import { loadFixture } from '../virtual/load.ts';
 import { Observer } from './observe.ts';
+import { withDoors } from '../host/with-doors.ts';
 
 const NIC = '0000:03:00.0';
 const DMA = '0009:03:00.0';
-
-function altered(host: VirtualHost, other: Partial<Host>): Host {
-  const { sysfs, proc, clock, pageSize, kernelRelease } = host;
-  return {
-    sysfs,
-    proc,
-    clock,
-    pageSize,
-    kernelRelease,
-    openDevice: (path, device) => host.openDevice(path, device),
-    uevents: (signal) => host.uevents(signal),
-    dmabuf: (bytes) => host.dmabuf(bytes),
-    close: () => host.close(),
-    ...other,
-  };
-}
 
 /** The host, of whose files some read otherwise. */
 function reading(host: VirtualHost, otherwise: (path: string) => Answer<Buffer> | undefined): Host {
@@ -42,7 +27,7 @@ function reading(host: VirtualHost, otherwise: (path: string) => Answer<Buffer> 
     read: (path) => otherwise(path) ?? sysfs.read(path),
     readSlow: async (path, device) => otherwise(path) ?? sysfs.readSlow(path, device),
   };
-  return altered(host, { sysfs: files });
+  return withDoors(host, { sysfs: files });
 }
 
 /** The host, whose kernel fills every output of the NIC's node with this. */
@@ -59,7 +44,7 @@ function answering(host: VirtualHost, filled: Buffer): Host {
     };
     return lying;
   };
-  return altered(host, { openDevice });
+  return withDoors(host, { openDevice });
 }
 
 interface Bad {

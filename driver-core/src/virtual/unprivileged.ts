@@ -1,5 +1,6 @@
 // A virtual host as those see it who are not root: files of mode 0600 are refused, and of configuration space the first 64 bytes are shown
 // (drivers/pci/pci-sysfs.c, pci_read_config). The kernel makes uverbs nodes for everybody and those of fwctl for root alone.
+import { withDoors } from '../host/with-doors.ts';
 import type { Answer, Files, Host } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { VirtualHost } from './host.ts';
@@ -23,19 +24,11 @@ export function unprivileged(host: VirtualHost): Host {
     readSlow: async (path, device) =>
       isForbidden(path) ? errno('EACCES', path) : shown(path, await sysfs.readSlow(path, device)),
   };
-  const { proc, clock, pageSize, kernelRelease } = host;
-  return {
+  return withDoors(host, {
     sysfs: files,
-    proc,
-    clock,
-    pageSize,
-    kernelRelease,
     openDevice: async (path, device) =>
       path.startsWith('/dev/fwctl/') ? errno('EACCES', path) : host.openDevice(path, device),
-    uevents: (signal) => host.uevents(signal),
-    dmabuf: (bytes) => host.dmabuf(bytes),
-    close: () => host.close(),
-  };
+  });
 }
 
 function shown(path: string, bytes: Answer<Buffer>): Answer<Buffer> {

@@ -2,7 +2,7 @@
 // on its uverbs nodes the virtual tray's kernel answers, because there is no other for this hardware. For bench.ts.
 
 import { parseArgs } from 'node:util';
-import { type Files, type Host, Observer, openLinuxHost, type RoundOptions } from '@data-direct/driver-core';
+import { type Files, type Host, Observer, openLinuxHost, type RoundOptions, withDoors } from '@data-direct/driver-core';
 import { TRAYS } from './trays.ts';
 
 /** Of one kind of round. */
@@ -45,7 +45,7 @@ async function main(): Promise<void> {
   const kernel = TRAYS[Number(values.tray)]?.host();
   if (!kernel || values.sysfs === undefined) throw new Error('rounds.ts --tray N --sysfs DIRECTORY');
   const { sysfs, proc, clock } = await openLinuxHost({ sysfsRoot: values.sysfs });
-  const host = composed(kernel, { sysfs, proc, clock });
+  const host = withDoors(kernel, { sysfs, proc, clock });
   const rounds = Number(values.rounds);
   if (values.only !== undefined) return void (await repeat(host, values.only as Kind, rounds));
   const report: Partial<Record<Kind, Rounds>> = {};
@@ -95,7 +95,7 @@ function counting(host: Host, count: Count): Host {
     count.calls += 1;
     count.reaching += 1;
   };
-  return composed(host, {
+  return withDoors(host, {
     sysfs: files(host.sysfs),
     proc: files(host.proc),
     openDevice: async (path, device) => {
@@ -111,22 +111,6 @@ function counting(host: Host, count: Count): Host {
       };
     },
   });
-}
-
-/** The one host with parts of another. */
-function composed(host: Host, parts: Partial<Host>): Host {
-  return {
-    sysfs: host.sysfs,
-    proc: host.proc,
-    clock: host.clock,
-    pageSize: host.pageSize,
-    kernelRelease: host.kernelRelease,
-    uevents: (signal) => host.uevents(signal),
-    openDevice: (path, device) => host.openDevice(path, device),
-    dmabuf: (bytes) => host.dmabuf(bytes),
-    close: () => host.close(),
-    ...parts,
-  };
 }
 
 if (import.meta.main) await main();

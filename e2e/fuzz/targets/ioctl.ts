@@ -1,6 +1,14 @@
 // A kernel that lies: errnos that nobody has heard of at that call, answers of garbage, paths that do not end, calls that do not come back.
 
-import { type Answer, type Device, type Dmabuf, Errno, type Host, type Pointer } from '@data-direct/driver-core';
+import {
+  type Answer,
+  type Device,
+  type Dmabuf,
+  Errno,
+  type Host,
+  type Pointer,
+  withDoors,
+} from '@data-direct/driver-core';
 import * as fc from 'fast-check';
 import { refused } from '../../../driver-core/src/host/host.ts';
 import { judgeCommands, judgeRounds } from '../judge.ts';
@@ -71,21 +79,14 @@ interface Tongues {
 }
 
 function lying(host: Host, next: Tongues): Host {
-  return {
-    sysfs: host.sysfs,
-    proc: host.proc,
-    clock: host.clock,
-    pageSize: host.pageSize,
-    kernelRelease: host.kernelRelease,
-    uevents: (signal) => host.uevents(signal),
-    close: () => host.close(),
+  return withDoors(host, {
     openDevice: async (path, device): Promise<Answer<Device>> => {
       const refusal = errnoOf(next.open(), path);
       const opened = refusal ?? (await host.openDevice(path, device));
       return refused(opened) ? opened : lyingDevice(opened, next.ioctl);
     },
     dmabuf: async (size): Promise<Answer<Dmabuf>> => errnoOf(next.dmabuf(), 'dmabuf') ?? host.dmabuf(size),
-  };
+  });
 }
 
 function lyingDevice(device: Device, next: () => Lie | undefined): Device {
