@@ -13,10 +13,12 @@ const entry = `
 import * as grpc from '@grpc/grpc-js';
 import * as crds from '@data-direct/crds';
 import koffi from 'koffi';
+import http, { createServer } from 'node:http';
 import { pino } from 'pino';
 function namedForStackTraces() { throw new Error('boom'); }
 const getpid = koffi.load('libc.so.6').func('int getpid()');
 console.log(typeof grpc.Server, typeof pino, typeof crds, getpid() === process.pid);
+console.log(typeof http.Agent, typeof createServer, process.moduleLoadList.some((name) => name.endsWith('undici/undici')));
 try { namedForStackTraces(); } catch (error) { console.log(error.stack); }
 `;
 
@@ -41,6 +43,7 @@ test('a bundle runs with nothing but the files beside it, and its stack traces k
     timeout: 60_000,
   });
   expect(printed).toContain('function function object true');
+  expect(printed).toContain('function function false'); // node:http, without undici
   expect(printed).toMatch(/at namedForStackTraces \(.*program\.mjs:\d+:\d{1,3}\)/);
 });
 

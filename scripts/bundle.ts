@@ -5,7 +5,7 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build, type Metafile } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
 import { bundleCommandLine, COMMAND_LINE } from '../driver-core/scripts/command-line.ts';
 import { type Architecture, architectures, hostArchitecture, parseArchitectures } from './image/architectures.ts';
 import { runToEnd } from './image/errors.ts';
@@ -35,6 +35,21 @@ const koffiNativeFiles = (npmArchitecture: string): readonly string[] => [
 const banner =
   "import { createRequire as createRequireOfBundle } from 'node:module';\n" +
   'const require = createRequireOfBundle(import.meta.url);';
+
+/**
+ * `import` of node:http reads every name it exports, and behind one of them, WebSocket, is all of undici: 4 MiB of working set and some
+ * milliseconds for an agent that never uses it (Node 24: lib/http.js, lazyUndici). `require` reads what is asked for.
+ */
+const httpWithoutUndici: Plugin = {
+  name: 'node:http without undici',
+  setup(bundling) {
+    const namespace = 'required';
+    bundling.onResolve({ filter: /^node:http$/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace } : null,
+    );
+    bundling.onLoad({ filter: /.*/, namespace }, ({ path }) => ({ contents: `module.exports = require('${path}');` }));
+  },
+};
 
 export interface BundleOptions {
   readonly entries: Readonly<Record<string, string>>;
@@ -79,6 +94,7 @@ async function bundleProgram(name: string, file: string, directory: string): Pro
     target: 'node24',
     conditions: ['@data-direct/source'],
     external: ['koffi'],
+    plugins: [httpWithoutUndici],
     minifyWhitespace: true,
     minifySyntax: true,
     lineLimit: 160,

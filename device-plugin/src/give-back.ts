@@ -1,6 +1,8 @@
 // Gives memory back after work. Node 24 collects the garbage of a burst only when the next one needs room, keeps the pages of what it collected
 // until the collection after that, and glibc keeps what was freed: after 30 000 allocations an idle agent kept 30 MiB that nobody used
 // (docs/benchmarks.md). Needs --expose-gc, which the chart gives; without it nothing happens.
+import { setFlagsFromString } from 'node:v8';
+
 import koffi from 'koffi';
 
 /** Work that comes sooner than this after the last is the same burst; V8 needs some seconds for its part, too. */
@@ -53,6 +55,8 @@ function later(work: () => void): NodeJS.Timeout {
 function ownMemory(): Memory | undefined {
   const { gc } = globalThis;
   if (!gc) return undefined;
+  // V8 would look every eight seconds whether to collect as well, and at rest do so twice, 30 ms each (v8/src/heap/memory-reducer.cc).
+  setFlagsFromString('--memory-reducer-gc-count=0');
   const mallocTrim = koffi.load(null).func('int malloc_trim(size_t pad)'); // glibc's own word (man 3 malloc_trim)
   const collect = (): void => {
     gc();

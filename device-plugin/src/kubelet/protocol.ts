@@ -1,6 +1,7 @@
 // The kubelet's gRPC protocols as plain objects: google-protobuf messages go no further than this file.
 // Field names are the kubelet's; the message layouts are in ../../proto.
 import type grpc from '@grpc/grpc-js';
+import { BinaryReader } from 'google-protobuf';
 
 import { onceFor } from '../once.ts';
 import deviceplugin from './generated/deviceplugin_pb.cjs';
@@ -161,11 +162,25 @@ const allocateRequest: Codec<IdLists> = {
         containers.map((ids) => new deviceplugin.ContainerAllocateRequest().setDevicesIdsList([...ids])),
       )
       .serializeBinary(),
-  decode: (bytes) =>
-    deviceplugin.AllocateRequest.deserializeBinary(bytes)
-      .getContainerRequestsList()
-      .map((container) => container.getDevicesIdsList()),
+  // With google-protobuf's reader and without its messages: those live as long as the call, and a burst has many calls.
+  decode: (bytes) => {
+    const containers: string[][] = [];
+    eachField(new BinaryReader(bytes), 1, (request) => {
+      const ids: string[] = [];
+      request.readMessage(ids, () => eachField(request, 1, () => ids.push(request.readString())));
+      containers.push(ids);
+    });
+    return containers;
+  },
 };
+
+/** Any other field is for somebody else. */
+function eachField(reader: BinaryReader, number: number, read: (reader: BinaryReader) => void): void {
+  while (reader.nextField() && !reader.isEndGroup()) {
+    if (reader.getFieldNumber() === number) read(reader);
+    else reader.skipField();
+  }
+}
 
 const allocateResponse: Codec<readonly ContainerAllocation[]> = {
   encode: (containers) => Buffer.concat(containers.map(bytesOf)),

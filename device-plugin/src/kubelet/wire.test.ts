@@ -47,3 +47,36 @@ describe('the answer of Allocate, as google-protobuf reads it', () => {
     ]);
   });
 });
+
+function asked(...containers: readonly string[][]): Buffer {
+  const requests = containers.map((ids) => new deviceplugin.ContainerAllocateRequest().setDevicesIdsList(ids));
+  return Buffer.from(new deviceplugin.AllocateRequest().setContainerRequestsList(requests).serializeBinary());
+}
+
+function read(bytes: Buffer): unknown {
+  return devicePlugin.allocate.requestDeserialize(bytes);
+}
+
+describe('the question of Allocate, as google-protobuf writes it', () => {
+  test.each([[[]], [[['0000:03:00.0']]], [[['b', 'a', 'b'], [], ['é', '', '🧮'.repeat(100)]]]])(
+    'is read: %j',
+    (lists) => {
+      expect(read(asked(...lists))).toEqual(lists);
+    },
+  );
+
+  test('is read past fields that nobody knows, outside and inside', () => {
+    const unknown = [0x10, 0x2a, 0x1a, 0x01, 0xff]; // field 2, a number; field 3, a byte
+    const container = [...unknown, 0x0a, 0x01, 0x61, ...unknown];
+    expect(read(Buffer.from([...unknown, 0x0a, container.length, ...container, ...unknown]))).toEqual([['a']]);
+  });
+
+  test.each([
+    ['ends within an id', [0x0a, 0x04, 0x0a, 0x05, 0x61, 0x62]],
+    ['is longer than the message says', [0x0a, 0x7f, 0x0a, 0x01, 0x61]],
+    ['is no message', [0xff, 0xff, 0xff]],
+    ['has a number where a container belongs', [0x08, 0x01]],
+  ])('is refused when it %s', (_, bytes) => {
+    expect(() => read(Buffer.from(bytes))).toThrow(/Decoder hit an error|Assertion failed/);
+  });
+});

@@ -7,9 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -106,19 +104,10 @@ func (k *kubelet) obey(order Order) {
 }
 
 func (k *kubelet) start() {
-	pods := filepath.Join(k.directory, "pod-resources")
-	if err := os.MkdirAll(pods, 0o750); err != nil {
+	var err error
+	if k.pods, err = manager.ServePods(k.directory, k); err != nil {
 		fail(err)
 	}
-	socket := filepath.Join(pods, "kubelet.sock")
-	os.Remove(socket)
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		fail(err)
-	}
-	k.pods = grpc.NewServer()
-	resources.RegisterPodResourcesListerServer(k.pods, k)
-	go k.pods.Serve(listener)
 	if err := k.manager.Start(); err != nil {
 		fail(err)
 	}
