@@ -6,8 +6,12 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { GiveBack } from './give-back.ts';
 
 let done: string[];
-const memory = { collect: () => void done.push('collect'), trim: () => void done.push('trim') };
-const givenBack = ['collect', 'collect', 'trim'];
+const memory = {
+  collect: () => void done.push('collect'),
+  collectAll: () => void done.push('collect all'),
+  trim: () => void done.push('trim'),
+};
+const givenBack = ['collect', 'collect all', 'trim'];
 
 beforeEach(() => {
   vi.useFakeTimers();

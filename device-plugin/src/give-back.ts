@@ -1,17 +1,19 @@
 // Gives memory back after work. Node 24 collects the garbage of a burst only when the next one needs room, keeps the pages of what it collected
-// until the collection after that, and glibc keeps what was freed: after 30 000 allocations an idle agent kept 30 MiB that nobody used
-// (docs/benchmarks.md). Needs --expose-gc, which the chart gives; without it nothing happens.
+// until the collection after that, keeps the machine code that the burst was worth, and glibc keeps what was freed: after 30 000 allocations
+// an idle agent kept 35 MiB that nobody used (docs/benchmarks.md). Needs --expose-gc, which the chart gives; without it nothing happens.
 import { setFlagsFromString } from 'node:v8';
 
 import koffi from 'koffi';
 
 /** Work that comes sooner than this after the last is the same burst; V8 needs some seconds for its part, too. */
 const QUIET_MS = 8000;
-/** Less is not worth two collections, which take some 20 ms each. */
+/** Less is not worth two collections, which take some 20 and 30 ms. */
 const WORTH_IT = 100;
 
 export interface Memory {
   collect(): void;
+  /** Compiled code as well: the next burst compiles what it needs, and is no slower after its first three hundred calls. */
+  collectAll(): void;
   /** Gives to the kernel what is free. */
   trim(): void;
 }
@@ -42,7 +44,7 @@ export class GiveBack {
     this.#collection = undefined;
     memory.collect();
     this.#release = later(() => {
-      memory.collect();
+      memory.collectAll();
       memory.trim();
     });
   }
@@ -58,8 +60,13 @@ function ownMemory(): Memory | undefined {
   // V8 would look every eight seconds whether to collect as well, and at rest do so twice, 30 ms each (v8/src/heap/memory-reducer.cc).
   setFlagsFromString('--memory-reducer-gc-count=0');
   const mallocTrim = koffi.load(null).func('int malloc_trim(size_t pad)'); // glibc's own word (man 3 malloc_trim)
-  const collect = (): void => {
-    gc();
+  return {
+    collect() {
+      gc();
+    },
+    collectAll() {
+      gc({ type: 'major', flavor: 'last-resort' });
+    },
+    trim: () => void mallocTrim(0),
   };
-  return { collect, trim: () => void mallocTrim(0) };
 }
