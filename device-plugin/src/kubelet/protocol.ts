@@ -6,7 +6,6 @@ import { BinaryReader } from 'google-protobuf';
 import { onceFor } from '../once.ts';
 import deviceplugin from './generated/deviceplugin_pb.cjs';
 import podresources from './generated/podresources_pb.cjs';
-import { BackwardWriter } from './wire.ts';
 
 /** The only version a kubelet knows (k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1/constants.go). */
 export const VERSION = 'v1beta1';
@@ -194,28 +193,18 @@ const allocateResponse: Codec<readonly ContainerAllocation[]> = {
       })),
 };
 
-const writer = new BackwardWriter();
-/** Field 1 of AllocateResponse. An answer that is given again has its bytes already. */
-const bytesOf = onceFor((allocation: ContainerAllocation) => {
-  writer.message(1, () => writeAllocation(allocation));
-  return writer.take();
+/** One container's part of the answer: parts that stand one behind the other are one message. An answer that is given again has its bytes already. */
+const bytesOf = onceFor(({ envs, devices, cdiDevices }: ContainerAllocation) => {
+  const container = new deviceplugin.ContainerAllocateResponse()
+    .setDevicesList(
+      devices.map(({ containerPath, hostPath, permissions }) =>
+        new deviceplugin.DeviceSpec().setContainerPath(containerPath).setHostPath(hostPath).setPermissions(permissions),
+      ),
+    )
+    .setCdiDevicesList(cdiDevices.map((name) => new deviceplugin.CDIDevice().setName(name)));
+  for (const [name, value] of Object.entries(envs)) container.getEnvsMap().set(name, value);
+  return new deviceplugin.AllocateResponse().setContainerResponsesList([container]).serializeBinary();
 });
-
-/** Field numbers of ContainerAllocateResponse, DeviceSpec and CDIDevice (../../proto/deviceplugin.proto); entries of a map are messages. */
-function writeAllocation({ envs, devices, cdiDevices }: ContainerAllocation): void {
-  for (const name of cdiDevices.toReversed()) writer.message(5, () => writer.text(1, name));
-  for (const { containerPath, hostPath, permissions } of devices.toReversed())
-    writer.message(3, () => {
-      writer.text(3, permissions);
-      writer.text(2, hostPath);
-      writer.text(1, containerPath);
-    });
-  for (const name of Object.keys(envs).toReversed())
-    writer.message(1, () => {
-      writer.text(2, envs[name] ?? '');
-      writer.text(1, name);
-    });
-}
 
 const preStartRequest: Codec<readonly string[]> = {
   encode: (ids) => new deviceplugin.PreStartContainerRequest().setDevicesIdsList([...ids]).serializeBinary(),
