@@ -5,7 +5,7 @@ import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { Malformed } from '../host/malformed.ts';
 import { ClassDevices } from '../pci/class-devices.ts';
-import type { Attachment, PciFunction, Virtuality } from '../pci/functions.ts';
+import type { Attachment, KnownFunctions, PciFunction, Virtuality } from '../pci/functions.ts';
 import { devicesOf, listFunctions, readDriver, readPlacement, readVirtuality } from '../pci/functions.ts';
 import type { NicAttachment } from '../pci/nic.ts';
 import type { SubFunction } from '../pci/sub-functions.ts';
@@ -127,8 +127,7 @@ export class FunctionObserver {
     this.#classes = new ClassDevices(this.#sysfs);
     this.#subFunctions = undefined;
     for (const path of this.#known.keys()) {
-      const incarnation = this.#kept.get(path)?.incarnation;
-      if (incarnation !== undefined && incarnation === this.#incarnation(path)) {
+      if (this.#isStill(path)) {
         this.#unplaced.add(path);
       } else {
         this.#known.delete(path);
@@ -138,7 +137,15 @@ export class FunctionObserver {
   }
 
   #list(malformed: Malformed[]): readonly PciFunction[] {
-    const functions = listFunctions(this.#sysfs, this.#known, (each) => malformed.push(each));
+    const byAddress = new Map([...this.#known.values()].map((fn) => [fn.address, fn]));
+    const known: KnownFunctions = {
+      still: (address) => {
+        const fn = byAddress.get(address);
+        return fn && this.#isStill(fn.path) ? fn : undefined;
+      },
+      at: (path) => this.#known.get(path),
+    };
+    const functions = listFunctions(this.#sysfs, known, (each) => malformed.push(each));
     const before = this.#functions;
     const same = functions.length === before.length && functions.every((fn, index) => isSame(fn, before[index]));
     if (same && this.#known.size === before.length) return before;
@@ -169,6 +176,12 @@ export class FunctionObserver {
     else this.#malformed.delete(fn.path);
     this.#kept.set(fn.path, seen);
     return seen;
+  }
+
+  /** A link to a driver that is still the same belongs to a function that is. */
+  #isStill(path: string): boolean {
+    const incarnation = this.#kept.get(path)?.incarnation;
+    return incarnation !== undefined && incarnation === this.#incarnation(path);
   }
 
   #incarnation(path: string): string | undefined {

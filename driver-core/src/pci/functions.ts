@@ -54,21 +54,32 @@ const DEVICES = 'bus/pci/devices';
 /** How every entry of it begins. */
 const UP = '../../../';
 
+/** What is known of functions. */
+export interface KnownFunctions {
+  /** The one with this address, where it was a round ago and certainly still is. */
+  still(address: string): PciFunction | undefined;
+  at(path: string): PciFunction | undefined;
+}
+
+const NOTHING_KNOWN: KnownFunctions = { still: () => undefined, at: () => undefined };
+
 /**
- * Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. Of those that are `known`, by
- * path, only the place is looked at. One whose modalias is malformed is left out and told of: what it is cannot be known.
+ * Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. Of those that are known at most the
+ * place is looked at. One whose modalias is malformed is left out and told of: what it is cannot be known.
  */
 export function listFunctions(
   sysfs: Files,
-  known: ReadonlyMap<string, PciFunction> = new Map(),
+  known: KnownFunctions = NOTHING_KNOWN,
   tell: TellMalformed = () => undefined,
 ): PciFunction[] {
   const names = sysfs.list(DEVICES);
   if (refused(names)) return [];
-  return names.flatMap((name) => {
-    const path = pathOf(sysfs, name);
-    return path === undefined ? [] : (known.get(path) ?? readFunction(sysfs, name, path, tell) ?? []);
-  });
+  return names.flatMap((name) => known.still(name) ?? functionAt(sysfs, name, known, tell) ?? []);
+}
+
+function functionAt(sysfs: Files, name: string, known: KnownFunctions, tell: TellMalformed): PciFunction | undefined {
+  const path = pathOf(sysfs, name);
+  return path === undefined ? undefined : (known.at(path) ?? readFunction(sysfs, name, path, tell));
 }
 
 function readFunction(sysfs: Files, name: string, path: string, tell: TellMalformed): PciFunction | undefined {
