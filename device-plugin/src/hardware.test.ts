@@ -1,5 +1,5 @@
 // When the kernel is asked whether paths work: at the interval of the policy, at events, and not at each rescan.
-import { applyChange, createVirtualHost, type Host, loadFixture, ManualClock } from '@data-direct/driver-core';
+import { applyChange, createVirtualHost, loadFixture, ManualClock, withDoors } from '@data-direct/driver-core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { Hardware, strictest, type Verification } from './hardware.ts';
@@ -18,15 +18,12 @@ beforeEach(async () => {
   clock = new ManualClock();
   host = createVirtualHost(await loadFixture('gb300-tray'), { clock });
   asked = [];
-  const counting = Object.create(host, {
-    openDevice: {
-      value: (path: string, device: string) => {
-        asked.push(device);
-        return host.openDevice(path, device);
-      },
+  const counting = withDoors(host, {
+    openDevice: (path, device) => {
+      asked.push(device);
+      return host.openDevice(path, device);
     },
-    dmabuf: { value: (bytes: number) => host.dmabuf(bytes) },
-  }) as Host;
+  });
   hardware = new Hardware(counting, { debounceMs: 50, rescanMs: 30_000, portPollMs: 5000 });
 });
 afterEach(() => host.close());
@@ -94,14 +91,11 @@ test('an SF is no path to be handed out, neither in a round nor in a verificatio
 
 test('what a round passed over is among its notes, and its paths are as they were', async () => {
   const proc = { ...host.proc, read: () => Buffer.from('Iface\tDestination\nnonsense\n') };
-  const astray = new Hardware(
-    Object.create(host, { proc: { value: proc }, openDevice: { value: () => host.openDevice('/', '') } }) as Host,
-    {
-      debounceMs: 50,
-      rescanMs: 30_000,
-      portPollMs: 5000,
-    },
-  );
+  const astray = new Hardware(withDoors(host, { proc, openDevice: () => host.openDevice('/', '') }), {
+    debounceMs: 50,
+    rescanMs: 30_000,
+    portPollMs: 5000,
+  });
   expect(await astray.observe(EVERY_10_MINUTES)).toHaveLength(5);
   expect(astray.notes[0]).toMatch(/^\/proc\/net\/route, byte 18: expected Iface .*, got "nonsense": passed over$/);
 });

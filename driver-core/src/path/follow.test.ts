@@ -2,6 +2,7 @@ import { queryObjects } from 'node:v8';
 import { describe, expect, it } from 'vitest';
 
 import { type Host, refused, type Uevent } from '../host/host.ts';
+import { withDoors } from '../host/with-doors.ts';
 import { applyChange } from '../virtual/changes.ts';
 import { ManualClock } from '../virtual/clock.ts';
 import { createVirtualHost } from '../virtual/host.ts';
@@ -123,10 +124,7 @@ describe('following a node', () => {
       reads += 1;
       return host.sysfs.readSlow(path, device);
     };
-    const counting: Host = Object.create(host, {
-      sysfs: { value: { ...host.sysfs, readSlow } },
-      uevents: { value: (signal: AbortSignal) => host.uevents(signal) },
-    });
+    const counting = withDoors(host, { sysfs: { ...host.sysfs, readSlow } });
     const stop = new AbortController();
     const triggers = follow(counting, { ...OPTIONS, rescanMs: 60 * MINUTE, signal: stop.signal });
     await next(triggers);
@@ -202,10 +200,7 @@ describe('following a node', () => {
       },
       readSlow: (path, device) => host.sysfs.readSlow(swapped(path), device),
     };
-    const renaming: Host = Object.create(host, {
-      sysfs: { value: sysfs },
-      uevents: { value: (signal: AbortSignal) => host.uevents(signal) },
-    });
+    const renaming = withDoors(host, { sysfs });
     const triggers = follow(renaming, { ...OPTIONS, signal: new AbortController().signal });
     await next(triggers);
     const poll = async (pause: number): Promise<Trigger | undefined> => {
@@ -253,7 +248,11 @@ describe('following a node', () => {
       devpath: '/devices/pci0000:00/0000:00:00.0/0000:03:00.0/mlx5_core.rdma.0',
       env: { SUBSYSTEM: 'auxiliary' },
     };
-    const telling = Object.create(host, { uevents: { value: () => [reload] } }) as Host;
+    const telling = withDoors(host, {
+      async *uevents() {
+        yield reload;
+      },
+    });
     const triggers = follow(telling, { ...OPTIONS, signal: new AbortController().signal });
     expect(await next(triggers)).toEqual({ kind: 'start' });
     const trigger = next(triggers);

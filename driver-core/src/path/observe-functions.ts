@@ -5,7 +5,7 @@ import type { Files } from '../host/host.ts';
 import { refused } from '../host/host.ts';
 import type { Malformed } from '../host/malformed.ts';
 import { ClassDevices } from '../pci/class-devices.ts';
-import type { Attachment, KnownFunctions, PciFunction, Virtuality } from '../pci/functions.ts';
+import type { Attachment, PciFunction, Virtuality } from '../pci/functions.ts';
 import { devicesOf, listFunctions, readDriver, readPlacement, readVirtuality } from '../pci/functions.ts';
 import type { NicAttachment } from '../pci/nic.ts';
 import type { SubFunction } from '../pci/sub-functions.ts';
@@ -33,8 +33,9 @@ interface Kept {
 export class FunctionObserver {
   readonly #sysfs: Files;
   #functions: readonly PciFunction[] = [];
-  /** By path: a function that was removed and came back elsewhere is another. */
+  /** By address. */
   readonly #known = new Map<string, PciFunction>();
+  /** By path: a function that was removed and came back elsewhere is another. */
   readonly #kept = new Map<string, Kept>();
   /** Paths of functions whose placement is to be read again. */
   readonly #unplaced = new Set<string>();
@@ -107,44 +108,34 @@ export class FunctionObserver {
       this.#subFunctions = undefined;
       return;
     }
-    const named = new Set(trigger.functions);
-    if (named.size === 0) return;
+    if (trigger.functions.length === 0) return;
     this.#subFunctions = undefined;
     // What has names of its own is numbered anew when a driver is loaded anew.
     this.#classes = new ClassDevices(this.#sysfs);
-    for (const [path, { address }] of this.#known) {
-      if (!named.has(address)) continue;
-      this.#known.delete(path);
-      this.#kept.delete(path);
-    }
+    for (const address of trigger.functions) this.#forgetAt(address);
   }
 
   /**
-   * Whatever happened unheard, a driver's link that is still the same belongs to a function that is: the link would have gone with either. So what cannot
-   * change while both last stays known: the function's ids, its PF, the driver's name.
+   * Whatever happened unheard, what cannot change while a function and its driver last stays known: the function's ids, its PF, the driver's name.
    */
   #doubt(): void {
     this.#classes = new ClassDevices(this.#sysfs);
     this.#subFunctions = undefined;
-    for (const path of this.#known.keys()) {
-      if (this.#isStill(path)) {
-        this.#unplaced.add(path);
-      } else {
-        this.#known.delete(path);
-        this.#kept.delete(path);
-      }
+    for (const fn of this.#known.values()) {
+      if (this.#isStill(fn)) this.#unplaced.add(fn.path);
+      else this.#forgetAt(fn.address);
     }
   }
 
+  #forgetAt(address: string): void {
+    const fn = this.#known.get(address);
+    if (!fn) return;
+    this.#known.delete(address);
+    this.#kept.delete(fn.path);
+  }
+
   #list(malformed: Malformed[]): readonly PciFunction[] {
-    const byAddress = new Map([...this.#known.values()].map((fn) => [fn.address, fn]));
-    const known: KnownFunctions = {
-      still: (address) => {
-        const fn = byAddress.get(address);
-        return fn && this.#isStill(fn.path) ? fn : undefined;
-      },
-      at: (path) => this.#known.get(path),
-    };
+    const known = { byAddress: this.#known, isStill: (fn: PciFunction) => this.#isStill(fn) };
     const functions = listFunctions(this.#sysfs, known, (each) => malformed.push(each));
     const before = this.#functions;
     const same = functions.length === before.length && functions.every((fn, index) => isSame(fn, before[index]));
@@ -154,8 +145,9 @@ export class FunctionObserver {
       this.#subFunctions = undefined;
     }
     this.#known.clear();
-    for (const fn of this.#functions) this.#known.set(fn.path, fn);
-    for (const path of this.#kept.keys()) if (!this.#known.has(path)) this.#kept.delete(path);
+    for (const fn of this.#functions) this.#known.set(fn.address, fn);
+    const paths = new Set(this.#functions.map(({ path }) => path));
+    for (const path of this.#kept.keys()) if (!paths.has(path)) this.#kept.delete(path);
     return this.#functions;
   }
 
@@ -178,8 +170,8 @@ export class FunctionObserver {
     return seen;
   }
 
-  /** A link to a driver that is still the same belongs to a function that is. */
-  #isStill(path: string): boolean {
+  /** A driver's link that is still the same belongs to a function that is: the link would have gone with either. */
+  #isStill({ path }: PciFunction): boolean {
     const incarnation = this.#kept.get(path)?.incarnation;
     return incarnation !== undefined && incarnation === this.#incarnation(path);
   }

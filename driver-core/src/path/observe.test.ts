@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { Files, Host } from '../host/host.ts';
+import { withDoors } from '../host/with-doors.ts';
 import { dumpOf } from '../cli/dump-file.ts';
 import { readNode } from '../cli/node.ts';
 import { chainOf } from '../pci/address.ts';
@@ -364,30 +365,21 @@ function counting(host: Host) {
     configRead: [] as string[],
     stateRead: [] as string[],
   };
-  const counted: Host = Object.create(host, {
-    dmabuf: { value: (bytes: number) => host.dmabuf(bytes) },
-    openDevice: {
-      value: (path: string, device: string) => {
-        counts.opened.push(device);
-        return host.openDevice(path, device);
-      },
+  const counted = withDoors(host, {
+    openDevice: (path, device) => {
+      counts.opened.push(device);
+      return host.openDevice(path, device);
     },
     sysfs: {
-      value: {
-        list: (path) => host.sysfs.list(path),
-        link: (path) => host.sysfs.link(path),
-        identity: (path) => host.sysfs.identity(path),
-        real: (path) => host.sysfs.real(path),
-        read: (path) => host.sysfs.read(path),
-        readSlow: (path, device) => {
-          if (path.endsWith('/vpd')) counts.vpdRead.push(device);
-          if (path.endsWith('/config')) counts.configRead.push(device);
-          if (path.endsWith('/state')) counts.stateRead.push(device);
-          return host.sysfs.readSlow(path, device);
-        },
-      } satisfies Host['sysfs'],
+      ...host.sysfs,
+      readSlow: (path, device) => {
+        if (path.endsWith('/vpd')) counts.vpdRead.push(device);
+        if (path.endsWith('/config')) counts.configRead.push(device);
+        if (path.endsWith('/state')) counts.stateRead.push(device);
+        return host.sysfs.readSlow(path, device);
+      },
     },
-  }) as Host;
+  });
   return { counts, counted };
 }
 

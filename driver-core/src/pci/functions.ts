@@ -54,14 +54,14 @@ const DEVICES = 'bus/pci/devices';
 /** How every entry of it begins. */
 const UP = '../../../';
 
-/** What is known of functions. */
-export interface KnownFunctions {
-  /** The one with this address, where it was a round ago and certainly still is. */
-  still(address: string): PciFunction | undefined;
-  at(path: string): PciFunction | undefined;
+/** What was seen before. */
+interface KnownFunctions {
+  readonly byAddress: ReadonlyMap<string, PciFunction>;
+  /** Whether it certainly is where it was. */
+  isStill(fn: PciFunction): boolean;
 }
 
-const NOTHING_KNOWN: KnownFunctions = { still: () => undefined, at: () => undefined };
+const NOTHING_KNOWN: KnownFunctions = { byAddress: new Map(), isStill: () => false };
 
 /**
  * Sorted by address. A function that vanishes while it is read is left out: the next round does not see it either. Of those that are known at most the
@@ -69,17 +69,18 @@ const NOTHING_KNOWN: KnownFunctions = { still: () => undefined, at: () => undefi
  */
 export function listFunctions(
   sysfs: Files,
-  known: KnownFunctions = NOTHING_KNOWN,
+  known = NOTHING_KNOWN,
   tell: TellMalformed = () => undefined,
 ): PciFunction[] {
   const names = sysfs.list(DEVICES);
   if (refused(names)) return [];
-  return names.flatMap((name) => known.still(name) ?? functionAt(sysfs, name, known, tell) ?? []);
-}
-
-function functionAt(sysfs: Files, name: string, known: KnownFunctions, tell: TellMalformed): PciFunction | undefined {
-  const path = pathOf(sysfs, name);
-  return path === undefined ? undefined : (known.at(path) ?? readFunction(sysfs, name, path, tell));
+  return names.flatMap((name) => {
+    const before = known.byAddress.get(name);
+    if (before && known.isStill(before)) return before;
+    const path = pathOf(sysfs, name);
+    if (path === undefined) return [];
+    return before?.path === path ? before : (readFunction(sysfs, name, path, tell) ?? []);
+  });
 }
 
 function readFunction(sysfs: Files, name: string, path: string, tell: TellMalformed): PciFunction | undefined {

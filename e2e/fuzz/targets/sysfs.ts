@@ -1,6 +1,6 @@
 // A /sys in which anything may stand, and one that changes while it is read.
 
-import type { Files, Host, RoundOptions } from '@data-direct/driver-core';
+import { type Files, type RoundOptions, withDoors } from '@data-direct/driver-core';
 import * as fc from 'fast-check';
 import type { Directory, Entry } from '../../../driver-core/src/virtual/filesystem.ts';
 import { errno as errnoOf, type ErrnoName } from '../../../driver-core/src/virtual/kernel/errno.ts';
@@ -135,19 +135,8 @@ const vanishing = target(
   fc.record({ machine: machineName, answers, rounds }),
   async ({ machine, answers: given, rounds: options }) => {
     const host = hostOf(machine);
-    const truth = { sysfs: host.sysfs, proc: host.proc };
     const next = inTurn(given);
-    const changing: Host = {
-      sysfs: unreliable(truth.sysfs, next),
-      proc: unreliable(truth.proc, next),
-      openDevice: (path, device) => host.openDevice(path, device),
-      uevents: (signal) => host.uevents(signal),
-      clock: host.clock,
-      pageSize: host.pageSize,
-      kernelRelease: host.kernelRelease,
-      dmabuf: (size) => host.dmabuf(size),
-      close: () => host.close(),
-    };
+    const changing = withDoors(host, { sysfs: unreliable(host.sysfs, next), proc: unreliable(host.proc, next) });
     await judgeRounds(changing, options);
     await judgeCommands(changing, true);
   },
