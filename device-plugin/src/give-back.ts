@@ -1,6 +1,6 @@
 // Gives memory back after work. Node 24 collects the garbage of a burst only when the next one needs room, keeps the pages of what it collected
-// until the collection after that, keeps the machine code that the burst was worth, and glibc keeps what was freed: after 30 000 allocations
-// an idle agent kept 35 MiB that nobody used (docs/benchmarks.md). Needs --expose-gc, which the chart gives; without it nothing happens.
+// until the collection after that, keeps the machine code that the burst was worth, and glibc keeps what was freed: of the 60 MiB of an
+// agent that has answered 30 000 allocations, nobody uses 36 (docs/adr/0024). Needs --expose-gc, which the chart gives; without it nothing happens.
 import { setFlagsFromString } from 'node:v8';
 
 import koffi from 'koffi';

@@ -33,6 +33,19 @@ describe('the answer of Allocate, as google-protobuf reads it', () => {
       expect.objectContaining({ envsMap: [], devicesList: [], cdiDevicesList: [] }),
     ]);
   });
+
+  test.each([127, 128, 16_383, 16_384, 100_000])('holds a value of %d bytes', (length) => {
+    const value = 'x'.repeat(length);
+    expect(asGoogleProtobufReadsIt([{ ...nothing, envs: { LONG: value } }])).toMatchObject([
+      { envsMap: [['LONG', value]] },
+    ]);
+  });
+
+  test.each(['é', 'データ', '🧮', '\u0000', '\u007f\u0080'])('holds %j', (value) => {
+    expect(asGoogleProtobufReadsIt([{ ...nothing, envs: { [value]: `=${value}` } }])).toMatchObject([
+      { envsMap: [[value, `=${value}`]] },
+    ]);
+  });
 });
 
 function asked(...containers: readonly string[][]): Buffer {
